@@ -1,0 +1,99 @@
+"""The bus as a port: an append-only log of keyed messages in partitions, read by groups.
+
+Adapters: `postgres`, `memory`; Kafka fits behind the same names. Offsets of a partition grow but may have
+gaps; positions live with the consumer (in its own database), never here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.contracts.envelope import Headers
+
+
+class BusUnavailable(Exception):
+    """The bus cannot take or give messages now; nothing was promised. Retry later, or answer 503."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """One partition of one topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to append; `key` decides its partition."""
+
+    topic: str
+    key: str
+    headers: Headers
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message read back, with its place in the log."""
+
+    partition: Partition
+    offset: int
+    key: str
+    headers: Headers
+    value: bytes
+    appended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one partition gave: read from `position` on, continue at `next_position` (>= last offset + 1)."""
+
+    partition: Partition
+    position: int
+    next_position: int
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogIdentity:
+    """Which log this is; a consumer whose stored positions belong to another must stop, not guess."""
+
+    cluster: str
+    topics: Mapping[str, str]
+
+
+class Subscription(Protocol):
+    """One member of one group. All calls are made from one task; `assigned` may change at every poll."""
+
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions this member holds now, as far as it knows."""
+        ...
+
+    async def poll(
+        self, positions: Mapping[Partition, int], *, max_records: int, timeout_seconds: float
+    ) -> Sequence[Fetched]:
+        """Keep the membership alive and return what lies at `positions` (partitions not named are paused)."""
+        ...
+
+    async def leave(self) -> None:
+        """Give the partitions up at once."""
+        ...
+
+
+class Bus(Protocol):
+    """A durable log. `append` returns when every message would survive kill -9, or raises BusUnavailable."""
+
+    async def append(self, messages: Sequence[Outgoing]) -> None: ...
+
+    async def subscribe(self, group: str, topics: Sequence[str], member: str) -> Subscription: ...
+
+    async def identity(self) -> LogIdentity: ...
+
+    async def heads(self, topic: str) -> Mapping[Partition, tuple[int, int]]:
+        """Return (first kept offset, next offset) of each partition."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,46 @@
+"""One service's view of the database: its pool, its schema, its transactions.
+
+SQL runs on asyncpg connections as text with arrays (`unnest`); there are no ORM objects.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+
+@dataclass(slots=True)
+class Transaction:
+    """An open transaction. `schema` is the owning service's; `after_commit` runs only once it is durable."""
+
+    connection: Connection
+    schema: str
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A service's pool (role and time-outs are set on it) and schema name."""
+
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    schema: str
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a unit of work: commits when the block ends, rolls back when it raises."""
+        async with self.pool.acquire() as connection:
+            async with connection.transaction():
+                unit = Transaction(connection, self.schema)
+                yield unit
+            for callback in unit.after_commit:
+                callback()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Borrow a connection for reads, each statement its own transaction."""
+        async with self.pool.acquire() as connection:
+            yield connection
