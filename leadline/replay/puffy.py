@@ -44,7 +44,7 @@ class Row:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """Return all rows of `events_*.csv.gz` in `folder`, oldest file first; raise NoEvents if there is none."""
+    """Return all rows of `events_*.csv.gz` in `folder`, oldest file first; raise NoEvents without any."""
     rows = [row for file in sorted(folder.glob("events_*.csv.gz")) for row in _rows_of(file)]
     if not rows:
         raise NoEvents(f"no events_*.csv.gz with rows in {folder}")
