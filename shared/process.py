@@ -1,0 +1,227 @@
+"""One process with one or more parts: HTTP, workers, relays, timers. Crash-only: a part that fails ends the process.
+
+The first SIGTERM or SIGINT drains, the second stops at once. Whoever supervises starts the process again.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol, TypeVar, get_args
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from shared.observability.logging import configure_logging
+from shared.runtime import RoleName, Runner, WiredService
+
+log = structlog.get_logger()
+
+# A batch is at most half a second of work; what has not ended by then is stuck and will be redone by its successor.
+DRAIN_SECONDS = 10.0
+STOPPED_BY_SECOND_SIGNAL = 130
+# The end of this pipe is held by the supervisor alone: it closes when the supervisor dies, however it dies.
+PARENT_PIPE_VARIABLE = "LEADLINE_PARENT_PIPE"
+
+SettingsT = TypeVar("SettingsT")
+
+
+class RoleEnded(RuntimeError):
+    """A role returned although nobody asked it to stop."""
+
+
+class Wire(Protocol[SettingsT]):
+    """`services/<x>/bootstrap.py:wire`, with its own bus and the system's clock."""
+
+    def __call__(self, settings: SettingsT) -> AbstractAsyncContextManager[WiredService]: ...
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the process has one place that listens to signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class ApiServer:
+    """The HTTP part of a process as a Runner."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._app = app
+        self._listener = listener
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await serve_api(self._app, self._listener, stop)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to `host` and `port` (0: any free one); OSError where that is impossible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+async def serve_api(app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve `app` on `listener` until `stop` is set, then finish the requests in hand."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(DRAIN_SECONDS) - 2,
+    )
+    server = _Server(config)
+
+    async def end_when_asked() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    watcher = asyncio.create_task(end_when_asked())
+    try:
+        await server.serve(sockets=[listener])
+    except SystemExit as failed:
+        raise RuntimeError("the HTTP application did not start") from failed
+    finally:
+        watcher.cancel()
+
+
+async def run_roles(runners: Sequence[tuple[str, Runner]], stop: asyncio.Event) -> None:
+    """Run all until `stop` is set and all have finished; the first to raise ends all and is raised.
+
+    What has not finished `DRAIN_SECONDS` after `stop` is cancelled.
+    """
+
+    async def one(name: str, runner: Runner) -> None:
+        await runner.run(stop)
+        if not stop.is_set():
+            raise RoleEnded(f"{name} ended although nobody asked it to")
+
+    tasks = [asyncio.create_task(one(name, runner), name=name) for name, runner in runners]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if stopping in done and tasks:
+            _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+            for task in late:
+                log.warning("process.role_did_not_drain", role=task.get_name())
+    finally:
+        await _cancel([*tasks, stopping])
+    for task in tasks:
+        if not task.cancelled() and (fault := task.exception()):
+            raise fault
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    # A part that swallows its cancellation must not keep the process alive.
+    await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+
+
+@asynccontextmanager
+async def stop_on_signals() -> AsyncIterator[asyncio.Event]:
+    """Give an event that the first SIGTERM or SIGINT sets; the second ends the process where it stands."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(STOPPED_BY_SECOND_SIGNAL)
+        log.info("process.draining")
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def follow_parent() -> None:
+    """End this process soon after its supervisor is gone, where one has left a pipe to tell by."""
+    descriptor = os.environ.pop(PARENT_PIPE_VARIABLE, "")
+    if not descriptor:
+        return
+
+    def watch() -> None:
+        while os.read(int(descriptor), 1):
+            continue
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Timer(DRAIN_SECONDS, os._exit, args=(1,)).start()
+
+    threading.Thread(target=watch, name="follow-parent", daemon=True).start()
+
+
+def run_process(main: Callable[[asyncio.Event], Any]) -> int:
+    """Run the coroutine function `main(stop)` on uvloop under the signal rules; return the exit status."""
+
+    async def body() -> None:
+        async with stop_on_signals() as stop:
+            await main(stop)
+
+    follow_parent()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(body())
+    except Exception as fault:
+        # The class alone: the text of an exception may quote what a lead has sent.
+        log.error("process.failed", fault=type(fault).__name__, where=_where(fault))
+        return 1
+    return 0
+
+
+def _where(fault: BaseException) -> str:
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def parse_roles(arguments: Sequence[str] | None, *, program: str) -> tuple[argparse.Namespace, list[str]]:
+    """Read `--role` (repeatable), `--host` and `--port` of `python -m services.<x>`."""
+    parser = argparse.ArgumentParser(prog=program)
+    roles = ("api", *get_args(RoleName))
+    parser.add_argument("--role", action="append", required=True, choices=roles, help="repeat for several")
+    parser.add_argument("--host", default="127.0.0.1", help="where the api role listens")
+    parser.add_argument("--port", type=int, default=8080, help="where the api role listens")
+    options = parser.parse_args(arguments)
+    return options, list(dict.fromkeys(options.role))
+
+
+def run_service(
+    wire: Wire[SettingsT], settings_class: type[SettingsT], arguments: Sequence[str] | None = None
+) -> int:
+    """Run the roles that the command line names, of one service; return the exit status."""
+    options, roles = parse_roles(arguments, program=wire.__module__.removesuffix(".bootstrap"))
+    configure_logging()
+
+    async def main(stop: asyncio.Event) -> None:
+        async with wire(settings_class()) as service:
+            runners: list[tuple[str, Runner]] = []
+            for role in roles:
+                if role == "api":
+                    runners.append(("api", ApiServer(service.api, listen(options.host, options.port))))
+                else:
+                    runners.append((role, service.roles[role]))
+            await run_roles(runners, stop)
+
+    return run_process(main)
