@@ -168,7 +168,7 @@ def _heartbeat(metadata: MetaData, schema: str) -> Table:
 
 
 def _idempotency_key(metadata: MetaData, schema: str) -> Table:
-    """Answers given under an Idempotency-Key (`scope_key`: API key, method, path, key); no status: in work."""
+    """Answers given under an Idempotency-Key (`scope_key`: API key, method, path, key); none: running."""
     return Table(
         "idempotency_key",
         metadata,
