@@ -1,0 +1,110 @@
+"""Teams, people and what they hold. Loads are counted from the hand-offs: there is no counter to drift."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from services.routing.adapters.rows import as_json, columns_of, upsert
+from services.routing.usecases.person_row import Absence, PersonRow
+from shared.db.database import Connection
+
+_ABSENCES = msgspec.json.Decoder(list[Absence])
+
+
+async def lock_teams(connection: Connection, team_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Lock teams in the order of their ids; return their rotation states."""
+    rows = await connection.fetch(
+        "SELECT team_id, rotation::text AS rotation FROM routing.team WHERE team_id = ANY($1::text[])"
+        " ORDER BY team_id FOR UPDATE",
+        list(team_ids),
+    )
+    return {row["team_id"]: msgspec.json.decode(row["rotation"]) for row in rows}
+
+
+async def save_rotations(connection: Connection, rotations: Mapping[str, dict[str, Any]]) -> None:
+    """Write the rotation states of locked teams."""
+    await connection.execute(
+        "UPDATE routing.team SET rotation = new.rotation"
+        " FROM jsonb_to_recordset($1::text::jsonb) AS new (team_id text, rotation jsonb)"
+        " WHERE team.team_id = new.team_id",
+        as_json([{"team_id": team_id, "rotation": state} for team_id, state in sorted(rotations.items())]),
+    )
+
+
+async def people(
+    connection: Connection, person_ids: Sequence[str] | None = None, *, lock: bool = False
+) -> dict[str, PersonRow]:
+    """Return people (all where no ids are given), locked in the order of their ids if asked."""
+    rows = await connection.fetch(
+        f"SELECT {columns_of(PersonRow, json=['time_off'])} FROM routing.person"
+        f" WHERE $1::text[] IS NULL OR person_id = ANY($1::text[]) ORDER BY person_id"
+        f" {'FOR UPDATE' if lock else ''}",
+        None if person_ids is None else list(person_ids),
+    )
+    return {row["person_id"]: _person(dict(row)) for row in rows}
+
+
+def _person(values: dict[str, Any]) -> PersonRow:
+    values["time_off"] = _ABSENCES.decode(values["time_off"])
+    return PersonRow(**values)
+
+
+async def save_people(connection: Connection, rows: Sequence[PersonRow]) -> None:
+    """Write people."""
+    await upsert(connection, PersonRow, "person", "person_id", rows)
+
+
+async def add_missing(
+    connection: Connection, team_ids: Sequence[str], person_ids: Sequence[str], queues: Sequence[str], at: datetime
+) -> None:
+    """Make rows for the teams, people and queues of a policy; those that are there stay as they are."""
+    await connection.execute(
+        "INSERT INTO routing.team (team_id, rotation) SELECT id, '{}' FROM unnest($1::text[]) AS id"
+        " ORDER BY id ON CONFLICT DO NOTHING",
+        list(team_ids),
+    )
+    await connection.execute(
+        "INSERT INTO routing.person (person_id, presence, time_off, active, in_rotation, version, changed_at)"
+        " SELECT id, 'available', '[]', true, true, 1, $2 FROM unnest($1::text[]) AS id"
+        " ORDER BY id ON CONFLICT DO NOTHING",
+        list(person_ids),
+        at,
+    )
+    await connection.execute(
+        "INSERT INTO routing.queue (queue, turn) SELECT id, 0 FROM unnest($1::text[]) AS id"
+        " ORDER BY id ON CONFLICT DO NOTHING",
+        list(queues),
+    )
+
+
+async def open_loads(connection: Connection, person_ids: Sequence[str]) -> dict[str, int]:
+    """Count the open hand-offs of each person who has any."""
+    rows = await connection.fetch(
+        "SELECT person_id, count(*) AS load FROM routing.handoff WHERE open AND person_id = ANY($1::text[])"
+        " GROUP BY person_id",
+        list(person_ids),
+    )
+    return {row["person_id"]: row["load"] for row in rows}
+
+
+async def handed_since(connection: Connection, day_starts: Mapping[str, datetime]) -> dict[str, int]:
+    """Count the hand-offs each person was given since an instant of their own (the start of their day)."""
+    rows = await connection.fetch(
+        "SELECT day.person_id, count(*) AS given FROM unnest($1::text[], $2::timestamptz[]) AS day (person_id, at)"
+        " JOIN routing.handoff h ON h.person_id = day.person_id AND h.opened_at >= day.at GROUP BY 1",
+        list(day_starts),
+        list(day_starts.values()),
+    )
+    return {row["person_id"]: row["given"] for row in rows}
+
+
+async def open_handoffs_of(connection: Connection, person_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Name the open hand-offs of each person who has any."""
+    rows = await connection.fetch(
+        "SELECT person_id, array_agg(handoff_id ORDER BY handoff_id) AS held FROM routing.handoff"
+        " WHERE open AND person_id = ANY($1::text[]) GROUP BY person_id",
+        list(person_ids),
+    )
+    return {row["person_id"]: list(row["held"]) for row in rows}
