@@ -1,0 +1,55 @@
+"""Settings every service shares, read from the environment (prefix LEADLINE_); `.env.example` lists them all."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Frozen, injected, never read again after start. Each service derives its own class from this one."""
+
+    model_config = SettingsConfigDict(env_prefix="LEADLINE_", frozen=True, extra="ignore")
+
+    database_url: SecretStr = Field(
+        default=SecretStr("postgresql://localhost/leadline"),
+        description="PostgreSQL 15 or newer, as asyncpg takes it (postgresql://user:password@host/database).",
+    )
+    bus: Literal["postgres", "memory"] = Field(
+        default="postgres", description="Where messages between the services lie; `memory` is for tests."
+    )
+    data_dir: Path = Field(
+        default=Path("data"),
+        description="Folder for what must survive a restart outside the database: spool, last-good keys.",
+    )
+    public_url: str = Field(
+        default="http://localhost:8080", description="How browsers and the CRM reach this installation."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
+    log_format: Literal["json", "plain"] = Field(
+        default="json", description="`json`: one object a line; `plain`: for a terminal."
+    )
+    pool_min_size: int = Field(default=1, ge=0, description="Database connections a process keeps open.")
+    pool_max_size: int = Field(
+        default=10, ge=1, description="Most database connections of one process and service."
+    )
+    statement_timeout_ms: int = Field(
+        default=10_000, ge=100, description="Longest time one SQL statement may take, in milliseconds."
+    )
+    max_body_bytes: int = Field(
+        default=512 * 1024, ge=1024, description="Largest request body, as sent and unpacked, in bytes."
+    )
+    max_json_depth: int = Field(default=32, ge=2, description="Deepest nesting accepted in JSON.")
+    max_json_keys: int = Field(
+        default=20_000, ge=16, description="Most object keys accepted in one JSON body."
+    )
+    auth_cache_seconds: float = Field(
+        default=30.0, ge=0, description="How long a revoked key may still be accepted by a running process."
+    )
+
+    def database(self) -> str:
+        """Return the database URL in the clear; never log it."""
+        return self.database_url.get_secret_value()
