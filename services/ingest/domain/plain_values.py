@@ -1,0 +1,99 @@
+"""Parsed JSON brought to values that every later reader can take: no NUL, no lone surrogate, no infinity."""
+
+import json
+import math
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from services.ingest.domain.errors import Malformed, Unmappable
+
+_INT64 = 2**63
+_REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How deep and how wide one item may be."""
+
+    max_depth: int = 24
+    max_values: int = 2000
+
+
+def parse_leniently(text: bytes) -> Any:
+    """Parse JSON that strict parsers refuse (lone surrogates, NaN, endless numbers), else raise Malformed."""
+    try:
+        return json.loads(text, parse_int=_integer, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as bad:
+        raise Malformed("the body is not JSON") from bad
+
+
+def _integer(digits: str) -> int | str:
+    # Longer numbers are identifiers, if anything; int() refuses more than 4300 digits.
+    return int(digits) if len(digits) <= 20 else digits
+
+
+def plain(value: Any, shape: Shape, *, pointer: str = "") -> Any:
+    """Return `value` without what Postgres or JSON readers refuse; Unmappable when too deep or too wide."""
+    return _Cleaner(shape, pointer).clean(value, 0)
+
+
+class _Cleaner:
+    def __init__(self, shape: Shape, pointer: str) -> None:
+        self._shape = shape
+        self._pointer = pointer
+        self._left = shape.max_values
+
+    def clean(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise Unmappable("too_many_values", "the item has too many keys and values", self._pointer)
+        if isinstance(value, str):
+            return plain_text(value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return value if -_INT64 <= value < _INT64 else str(value)
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        return self._clean_container(value, depth)
+
+    def _clean_container(self, value: Any, depth: int) -> Any:
+        if depth >= self._shape.max_depth:
+            raise Unmappable("too_deep", "the item is nested too deeply", self._pointer)
+        if isinstance(value, dict):
+            return {plain_text(str(key)): self.clean(item, depth + 1) for key, item in value.items()}
+        return [self.clean(item, depth + 1) for item in value]
+
+
+def plain_text(text: str) -> str:
+    """Return `text` with NUL and lone surrogates replaced by U+FFFD."""
+    if "\x00" in text:
+        text = text.replace("\x00", _REPLACEMENT)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def encoded(value: Any) -> bytes:
+    """Return parsed JSON as bytes for keeping, whatever its strings hold."""
+    try:
+        return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    except (ValueError, RecursionError):
+        return b"null"
+
+
+def digest(value: Any) -> str:
+    """Return the hex SHA-256 of a value, the same for every order of its keys."""
+    return sha256(encoded(value)).hexdigest()
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return an id or name as text: numbers as digits, blanks and anything else as None."""
+    if isinstance(value, str):
+        return plain_text(value.strip()) or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None
