@@ -1,4 +1,4 @@
-"""Visitors of the demonstration, live: they browse, ask for demos, come back, and show up under two addresses."""
+"""Live visitors of the demonstration: they browse, ask for demos, come back, show up under two addresses."""
 
 import asyncio
 import dataclasses
