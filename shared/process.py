@@ -1,6 +1,7 @@
-"""One process with one or more parts: HTTP, workers, relays, timers. Crash-only: a part that fails ends the process.
+"""One process with one or more parts: HTTP, workers, relays, timers.
 
-The first SIGTERM or SIGINT drains, the second stops at once. Whoever supervises starts the process again.
+Crash-only: a part that fails ends the process, and whoever supervises starts it again. The first SIGTERM
+or SIGINT drains, the second stops at once.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, cast, get_args
 
 import structlog
 import uvicorn
@@ -24,23 +25,24 @@ from shared.runtime import RoleName, Runner, WiredService
 
 log = structlog.get_logger()
 
-# A batch is at most half a second of work; what has not ended by then is stuck and will be redone by its successor.
+# A batch is at most half a second of work; what has not ended by then is stuck, and its successor redoes it.
 DRAIN_SECONDS = 10.0
 STOPPED_BY_SECOND_SIGNAL = 130
 # The end of this pipe is held by the supervisor alone: it closes when the supervisor dies, however it dies.
 PARENT_PIPE_VARIABLE = "LEADLINE_PARENT_PIPE"
 
 SettingsT = TypeVar("SettingsT")
+GivenT = TypeVar("GivenT", contravariant=True)
 
 
 class RoleEnded(RuntimeError):
     """A role returned although nobody asked it to stop."""
 
 
-class Wire(Protocol[SettingsT]):
+class Wire(Protocol[GivenT]):
     """`services/<x>/bootstrap.py:wire`, with its own bus and the system's clock."""
 
-    def __call__(self, settings: SettingsT) -> AbstractAsyncContextManager[WiredService]: ...
+    def __call__(self, settings: GivenT) -> AbstractAsyncContextManager[WiredService]: ...
 
 
 class _Server(uvicorn.Server):
@@ -176,7 +178,7 @@ def run_process(main: Callable[[asyncio.Event], Any]) -> int:
             runner.run(body())
     except Exception as fault:
         # The class alone: the text of an exception may quote what a lead has sent.
-        log.error("process.failed", fault=type(fault).__name__, where=_where(fault))
+        log.critical("process.failed", fault=type(fault).__name__, where=_where(fault))
         return 1
     return 0
 
@@ -221,7 +223,7 @@ def run_service(
                 if role == "api":
                     runners.append(("api", ApiServer(service.api, listen(options.host, options.port))))
                 else:
-                    runners.append((role, service.roles[role]))
+                    runners.append((role, service.roles[cast(RoleName, role)]))
             await run_roles(runners, stop)
 
     return run_process(main)

@@ -1,0 +1,136 @@
+"""Talking to a running Leadline over HTTP, found by options, environment or the local data directory."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leadline.cli.exit_codes import (
+    BUG,
+    CHECK_FAILED,
+    CONFIG_INVALID,
+    CONFLICT,
+    NOT_ALLOWED,
+    UNREACHABLE,
+    CommandFailed,
+)
+from leadline.cli.options import DEFAULT_DATA_DIR
+from leadline.runtime_file import read_running
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: status, and the body as JSON where it is JSON, else as text."""
+
+    status: int
+    body: Any
+
+
+class ApiClient:
+    """Calls one Leadline. Answers that are not 2xx become CommandFailed with the problem's own words."""
+
+    def __init__(self, url: str, key: str) -> None:
+        import httpx2
+
+        self.url = url.rstrip("/")
+        self._key = key
+        self._http = httpx2.Client(
+            base_url=self.url,
+            timeout=TIMEOUT_SECONDS,
+            headers={"authorization": f"Bearer {key}"} if key else {},
+        )
+
+    def __enter__(self) -> "ApiClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Return the JSON body of a GET; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self.call("GET", path, params=given).body
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """Return the JSON body of a POST of JSON."""
+        return self.call("POST", path, json=body if body is not None else {}).body
+
+    def pages(self, path: str, **parameters: Any) -> Iterator[Any]:
+        """Yield the items of all pages of a collection."""
+        while True:
+            page = self.get(path, **parameters)
+            yield from page["data"]
+            if not page.get("next"):
+                return
+            parameters["after"] = page["next"]
+
+    def lead_id(self, lead: str) -> str:
+        """Return the id of a lead named by its id or its e-mail address."""
+        if "@" not in lead:
+            return lead
+        found = self.get("/v1/leads", email=lead)["data"]
+        if not found:
+            raise CommandFailed("no lead has this e-mail address", CHECK_FAILED)
+        return str(found[0].get("lead_id") or found[0]["id"])
+
+    def call(self, method: str, path: str, **request: Any) -> Answer:
+        """Send one request; raise CommandFailed where Leadline is not there or says no."""
+        import httpx2
+
+        try:
+            response = self._http.request(method, path, **request)
+        except (httpx2.TransportError, httpx2.InvalidURL) as gone:
+            raise CommandFailed(
+                f"no Leadline answers at {self.url} ({type(gone).__name__})", UNREACHABLE, "leadline up"
+            ) from gone
+        body: Any = response.text
+        with contextlib.suppress(ValueError):
+            body = json.loads(response.content)
+        if not response.is_success:
+            raise refusal(response.status_code, body)
+        return Answer(response.status_code, body)
+
+
+def refusal(status: int, body: Any) -> CommandFailed:
+    """Return the failure that a problem+json answer stands for."""
+    problem = body if isinstance(body, dict) else {}
+    message = problem.get("detail") or problem.get("title") or f"the answer was {status}"
+    for error in problem.get("errors") or []:
+        place = ":".join(str(error[name]) for name in ("file", "line") if error.get(name) is not None)
+        where = place or error.get("pointer") or ""
+        message += f"\n  {where + ': ' if where else ''}{error.get('detail') or error.get('message') or ''}"
+        if error.get("fix"):
+            message += f" ({error['fix']})"
+    code, fix = _meaning(status)
+    return CommandFailed(message, code, fix)
+
+
+def _meaning(status: int) -> tuple[int, str]:
+    if status in (401, 403):
+        return NOT_ALLOWED, "pass a key with the needed scope: --key or LEADLINE_API_KEY"
+    if status in (409, 412):
+        return CONFLICT, ""
+    if status == 422:
+        return CONFIG_INVALID, ""
+    if status in (502, 503, 504):
+        return UNREACHABLE, "leadline doctor"
+    return (BUG, "leadline doctor") if status >= 500 else (CHECK_FAILED, "")
+
+
+def connect(url: str | None, key: str | None, *, scope: str = "read") -> ApiClient:
+    """Return a client for `--url` and `--key`; without them, for the Leadline started from this folder."""
+    running = read_running(default_data_dir()) if not (url and key) else None
+    found_url = url or (running.url if running else DEFAULT_URL)
+    found_key = key or (running.keys.get(scope, "") if running and found_url == running.url else "")
+    return ApiClient(found_url, found_key)
+
+
+def default_data_dir() -> Path:
+    """Return the data directory of this folder's Leadline."""
+    return Path(os.environ.get("LEADLINE_DATA_DIR") or DEFAULT_DATA_DIR)

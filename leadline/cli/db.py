@@ -1,0 +1,71 @@
+"""`leadline db`: the database's revisions."""
+
+from typing import Annotated
+
+import typer
+
+from leadline.cli.database import database_url
+from leadline.cli.exit_codes import CONFLICT, USAGE, CommandFailed
+from leadline.cli.groups import group
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir
+from leadline.cli.output import show
+
+app = group()
+
+
+@app.command("upgrade")
+def upgrade(
+    revision: Annotated[str, typer.Argument(help="Up to this revision.")] = "head",
+    database: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Run the pending migrations."""
+    from shared.db import migrate
+
+    url = database_url(database, data_dir)
+    migrate.upgrade(url, revision)
+    show({"revision": migrate.current(url)}, as_json=as_json)
+
+
+@app.command("downgrade")
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Back to this revision; `base` undoes all.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Data of what is undone is lost; do it.")] = False,
+    database: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Undo migrations back to a revision."""
+    from shared.db import migrate
+
+    if not yes:
+        raise CommandFailed(
+            "the data of what is undone would be lost", USAGE, f"leadline db downgrade {revision} --yes"
+        )
+    url = database_url(database, data_dir)
+    migrate.downgrade(url, revision)
+    show({"revision": migrate.current(url)}, as_json=as_json)
+
+
+@app.command("current")
+def current(
+    database: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
+) -> None:
+    """Show the revision the database is at."""
+    from shared.db import migrate
+
+    show({"revision": migrate.current(database_url(database, data_dir))}, as_json=as_json)
+
+
+@app.command("check")
+def check(
+    database: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
+) -> None:
+    """Exit 6 if migrations are pending, 0 if not."""
+    from shared.db import migrate
+
+    pending = migrate.pending(database_url(database, data_dir))
+    show({"pending": pending}, as_json=as_json)
+    if pending:
+        raise CommandFailed(f"{len(pending)} migrations are pending", CONFLICT, "leadline db upgrade")

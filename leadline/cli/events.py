@@ -1,0 +1,47 @@
+"""`leadline events tail`: the feed of hand-offs and SLA events, as it grows."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from leadline.cli.client import connect
+from leadline.cli.groups import group
+from leadline.cli.options import AsJson, Key, Url
+from leadline.cli.output import print_json
+from leadline.console import line_of
+
+app = group()
+
+POLL_SECONDS = 0.5
+
+
+@app.callback()
+def events() -> None:
+    """Follow the feed of hand-offs and SLA events."""
+
+
+@app.command("tail")
+def tail(
+    after: Annotated[
+        str | None, typer.Option(help="Cursor to go on from; without it, from the oldest.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more until Ctrl-C.")] = False,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the events of the feed, one a line."""
+    with connect(url, key) as leadline:
+        while True:
+            page = leadline.get("/v1/events", after=after)
+            for event in page["data"]:
+                if as_json:
+                    print_json(event)
+                elif line := line_of(event):
+                    print(line, flush=True)
+            after = page.get("next") or after
+            if not page["data"]:
+                if not follow:
+                    return
+                time.sleep(POLL_SECONDS)

@@ -1,0 +1,89 @@
+"""`leadline keys`: directly in the database, since the first key cannot be asked for with a key."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from leadline.cli.database import database_url
+from leadline.cli.exit_codes import CHECK_FAILED, USAGE, CommandFailed
+from leadline.cli.groups import group
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir
+from leadline.cli.output import print_json, show, table
+
+app = group()
+
+SCOPES = ("ingest", "read", "work", "admin")
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for; shown in lists.")],
+    scope: Annotated[list[str], typer.Option(help="ingest, read, work or admin; repeat for several.")],
+    actor: Annotated[str | None, typer.Option(help="Person (id) the key acts for.")] = None,
+    source: Annotated[str | None, typer.Option(help="Source its events belong to.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="May stand in a web page: can only write.")
+    ] = False,
+    days: Annotated[int | None, typer.Option(help="Expires after so many days.", min=1)] = None,
+    database: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Create a key and print its secret, which is shown this once."""
+    from leadline.api_keys import NewKey, administrator, create_key
+
+    if unknown := [word for word in scope if word not in SCOPES]:
+        raise CommandFailed(f"no scope is named {unknown[0]}; there are {', '.join(SCOPES)}", USAGE)
+    if public and scope != ["ingest"]:
+        raise CommandFailed("a public key can only have the scope ingest", USAGE)
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    key = NewKey(name, scope, actor, source, public, expires_at)
+
+    async def run() -> dict[str, Any]:
+        async with administrator(database_url(database, data_dir)) as connection:
+            key_id, secret = await create_key(connection, key)
+        return {"id": key_id, "key": secret, "name": name, "scopes": scope, "expires_at": expires_at}
+
+    show(asyncio.run(run()), as_json=as_json)
+
+
+@app.command("list")
+def list_all(
+    database: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
+) -> None:
+    """List the keys, without their secrets."""
+    from leadline.api_keys import administrator, list_keys
+
+    async def run() -> list[dict[str, Any]]:
+        async with administrator(database_url(database, data_dir)) as connection:
+            return await list_keys(connection)
+
+    keys = asyncio.run(run())
+    if as_json:
+        print_json(keys)
+    else:
+        table(
+            [{**key, "scopes": ",".join(key["scopes"])} for key in keys],
+            ("id", "name", "scopes", "actor", "source", "expires_at", "revoked_at", "last_used_at"),
+        )
+
+
+@app.command("revoke")
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, from `list`.")],
+    database: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a key; running processes notice within seconds."""
+    from leadline.api_keys import administrator, revoke_key
+
+    async def run() -> bool:
+        async with administrator(database_url(database, data_dir)) as connection:
+            return await revoke_key(connection, key_id)
+
+    if not asyncio.run(run()):
+        raise CommandFailed(f"no key has the id {key_id}", CHECK_FAILED, "leadline keys list")
+    show({"id": key_id, "revoked": True}, as_json=as_json)

@@ -1,0 +1,39 @@
+"""`leadline api` and `leadline work`: the two processes of `leadline up`, also run apart."""
+
+import os
+import socket
+from typing import Annotated
+
+import typer
+
+from leadline.cli.options import DatabaseUrl
+
+
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    database: DatabaseUrl = None,
+) -> None:
+    """Serve HTTP for all three services in one process."""
+    _use(database)
+    from leadline.api import serve
+    from leadline.standalone import LISTEN_DESCRIPTOR_VARIABLE
+    from shared.process import listen, run_process
+
+    descriptor = os.environ.pop(LISTEN_DESCRIPTOR_VARIABLE, "")
+    listener = socket.socket(fileno=int(descriptor)) if descriptor else listen(host, port)
+    raise typer.Exit(run_process(lambda stop: serve(listener, stop)))
+
+
+def work(database: DatabaseUrl = None) -> None:
+    """Run worker, relay and timer of all three services in one process."""
+    _use(database)
+    from leadline.work import work as run_work
+    from shared.process import run_process
+
+    raise typer.Exit(run_process(run_work))
+
+
+def _use(database: str | None) -> None:
+    if database:
+        os.environ["LEADLINE_DATABASE_URL"] = database

@@ -1,0 +1,112 @@
+"""What `leadline up` shows once it runs, from the feed over HTTP and the snapshots on the bus.
+
+Where it has come to is kept in the data directory, so a new start goes on there.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import asyncpg
+import httpx2
+import structlog
+
+from leadline.console import line_of, scored_line
+from leadline.runtime_file import read_private, write_private
+from leadline.standalone import Follow, Ready
+from shared.contracts.topics import LEADS
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 0.4
+# A person cannot read more between two polls; the rest is counted.
+MOST_SCORED_LINES = 40
+PLACE = "console.json"
+
+
+def follow_leads(show: Callable[[str], None], data_dir: Path) -> Follow:
+    """Return the follower that prints one line for each thing that happens to a lead."""
+
+    async def follow(ready: Ready, stop: asyncio.Event) -> None:
+        follower = Follower(ready, data_dir / PLACE)
+        async with httpx2.AsyncClient(
+            base_url=ready.url,
+            headers={"authorization": f"Bearer {ready.keys['read']}"},
+            timeout=5.0,
+            trust_env=False,
+        ) as http:
+            while not stop.is_set():
+                # The processes behind it may be starting again; the lines wait for them.
+                with contextlib.suppress(
+                    httpx2.HTTPError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError
+                ):
+                    for line in await follower.lines(http):
+                        show(line)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), POLL_SECONDS)
+
+    return follow
+
+
+class Follower:
+    """Reads on from its place at each call of `lines`."""
+
+    def __init__(self, ready: Ready, place: Path) -> None:
+        self._database_url = ready.database_url
+        self._place = place
+        kept = read_private(place) or {}
+        self._cursor: str | None = kept.get("cursor")
+        self._positions: dict[str, int] = dict(kept.get("positions") or {})
+
+    async def lines(self, http: httpx2.AsyncClient) -> list[str]:
+        """Return the lines of what has happened since the last call."""
+        before = (self._cursor, dict(self._positions))
+        lines = [*await self._scored(), *await self._feed(http)]
+        if before != (self._cursor, self._positions):
+            write_private(self._place, {"cursor": self._cursor, "positions": self._positions})
+        return lines
+
+    async def _feed(self, http: httpx2.AsyncClient) -> list[str]:
+        answer = await http.get("/v1/events", params={"after": self._cursor} if self._cursor else {})
+        if answer.status_code in (httpx2.codes.GONE, httpx2.codes.CONFLICT):
+            self._cursor = None
+            return []
+        if not answer.is_success:
+            return []
+        page = answer.json()
+        self._cursor = page.get("next") or self._cursor
+        return [line for event in page["data"] if (line := line_of(event))]
+
+    async def _scored(self) -> list[str]:
+        connection = await asyncpg.connect(self._database_url, timeout=5)
+        try:
+            heads = await connection.fetch("SELECT * FROM bus.heads($1)", LEADS.name)
+            partitions = [head["partition"] for head in heads]
+            positions = [
+                max(self._positions.get(str(head["partition"]), 0), head["first_offset"]) for head in heads
+            ]
+            records = await connection.fetch(
+                "SELECT partition, msg_offset, value, appended_at FROM bus.fetch($1, $2, $3, 2000)",
+                [LEADS.name] * len(partitions),
+                partitions,
+                positions,
+            )
+        finally:
+            await connection.close()
+        for record in records:
+            self._positions[str(record["partition"])] = record["msg_offset"] + 1
+        return _scored_lines(sorted(records, key=lambda record: record["appended_at"]))
+
+
+def _scored_lines(records: Sequence[asyncpg.Record]) -> list[str]:
+    lines = []
+    for record in records:
+        message = json.loads(record["value"])
+        # Merges and unmerges travel on the same topic; only a snapshot has a grade.
+        if "grade" in message:
+            lines.append(scored_line(message, record["appended_at"]))
+    if len(lines) > MOST_SCORED_LINES:
+        return [*lines[:MOST_SCORED_LINES], f"          ... and {len(lines) - MOST_SCORED_LINES} more scored"]
+    return lines

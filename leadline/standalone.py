@@ -1,0 +1,260 @@
+"""`leadline up`: keeps the database, the api and the work process alive until stopped.
+
+Everything lies in one data directory; started again on it, Leadline goes on where it was.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from leadline.api_keys import first_keys
+from leadline.children import Child, ChildSpec
+from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
+from shared.process import STOPPED_BY_SECOND_SIGNAL, listen
+
+LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
+# The processes of a supervisor that was killed give the port up when they have drained.
+PORT_PATIENCE_SECONDS = 15.0
+READY_PATIENCE_SECONDS = 60.0
+DATABASE_CHECK_SECONDS = 0.5
+
+
+class CannotStart(Exception):
+    """`leadline up` cannot start; the message says why, `fix` what to do."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line said. `database_url` None: the embedded PostgreSQL in `data_dir`."""
+
+    data_dir: Path
+    host: str
+    port: int
+    database_url: str | None = None
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a user has to know of a Leadline that has started."""
+
+    url: str
+    storage: str
+    bus: str
+    keys: Mapping[str, str]
+    database_url: str
+
+
+# Shows what happens to leads until the event is set; see `leadline.console`.
+Follow = Callable[[Ready, asyncio.Event], Awaitable[None]]
+
+
+class Storage:
+    """The database: the embedded server, started and kept running, or somebody else's by URL."""
+
+    def __init__(self, options: Options) -> None:
+        self._embedded = None if options.database_url else EmbeddedPostgres(options.data_dir)
+        self._url = options.database_url or ""
+
+    async def start(self) -> str:
+        """Start the server if it is ours; return the asyncpg URL of the database."""
+        if self._embedded is not None:
+            self._url = await asyncio.to_thread(self._embedded.start)
+        return self._url
+
+    def describe(self) -> str:
+        """Return a line for people; never with a password in it."""
+        if self._embedded is not None:
+            return f"embedded PostgreSQL in {self._embedded.data}"
+        return "PostgreSQL at " + self._url.rpartition("@")[2].partition("?")[0]
+
+    async def keep_running(self, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+        """Start our server again whenever it is gone, until `stop`."""
+        while not await _waited(stop, DATABASE_CHECK_SECONDS):
+            if self._embedded is None:
+                continue
+            try:
+                if await asyncio.to_thread(self._embedded.ensure_running):
+                    say("PostgreSQL was gone; started it again")
+            except EmbeddedUnavailable as failed:
+                say(f"PostgreSQL does not start again yet: {failed}")
+
+    async def stop(self) -> None:
+        if self._embedded is not None:
+            await asyncio.to_thread(self._embedded.stop)
+
+    def stop_at_once(self) -> None:
+        """Tell our server to end without a checkpoint; it recovers from its log at the next start."""
+        if self._embedded is not None and self._embedded.is_running() and (pid := self._embedded.pid()):
+            os.kill(pid, signal.SIGQUIT)
+
+
+class Standalone:
+    """The supervisor: `run` returns when Leadline has been stopped and everything has ended."""
+
+    def __init__(self, options: Options, *, say: Callable[[str], None]) -> None:
+        self._options = options
+        self._say = say
+        self._children: dict[str, Child] = {}
+
+    async def run(self, announce: Callable[[Ready], None], follow: Follow) -> None:
+        """Start everything, `announce` that it is ready, then `follow` what happens until stopped."""
+        self._options.data_dir.mkdir(parents=True, exist_ok=True)
+        (self._options.data_dir / "logs").mkdir(exist_ok=True)
+        with _locked(self._options.data_dir):
+            storage = Storage(self._options)
+            async with self._stop_on_signals(storage) as stop:
+                with await self._listener(stop) as listener:
+                    await self._supervise(stop, storage, listener, announce, follow)
+
+    async def _supervise(
+        self,
+        stop: asyncio.Event,
+        storage: Storage,
+        listener: socket.socket,
+        announce: Callable[[Ready], None],
+        follow: Follow,
+    ) -> None:
+        try:
+            database_url = await storage.start()
+            await self._migrate(database_url)
+            keys = await first_keys(database_url, self._options.data_dir)
+            url = self._url(listener)
+            ready = Ready(url, storage.describe(), "postgres", keys, database_url)
+            parts: list[Coroutine[None, None, None]] = [storage.keep_running(stop, self._say)]
+            parts += [child.run(stop) for child in self._make_children(ready, listener)]
+            tasks: list[asyncio.Future[None]] = [asyncio.create_task(part) for part in parts]
+            try:
+                await self._wait_ready(url, stop, tasks)
+                if not stop.is_set():
+                    announce(ready)
+                    tasks.append(asyncio.ensure_future(follow(ready, stop)))
+                await _all_or_first_fault(tasks)
+            finally:
+                stop.set()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await storage.stop()
+
+    def _make_children(self, ready: Ready, listener: socket.socket) -> list[Child]:
+        # Both ends live as long as we do: the children read the end of the pipe as our death.
+        reading, self._kept_end = os.pipe()
+        logs = self._options.data_dir / "logs"
+        environment = {
+            "LEADLINE_DATABASE_URL": ready.database_url,
+            "LEADLINE_DATA_DIR": str(self._options.data_dir.resolve()),
+        }
+        descriptor = listener.fileno()
+        specs = [
+            ChildSpec(
+                "api",
+                ("api",),
+                {**environment, LISTEN_DESCRIPTOR_VARIABLE: str(descriptor)},
+                logs / "api.log",
+                (descriptor,),
+            ),
+            ChildSpec("work", ("work",), environment, logs / "work.log"),
+        ]
+        if self._options.demo:
+            demo = {"LEADLINE_URL": ready.url, "LEADLINE_API_KEY": ready.keys["admin"]}
+            specs.append(
+                ChildSpec("demo", (), {**environment, **demo}, logs / "demo.log", module="leadline.demo")
+            )
+        self._children = {spec.name: Child(spec, reading, self._say) for spec in specs}
+        return list(self._children.values())
+
+    async def _migrate(self, database_url: str) -> None:
+        from shared.db.migrate import pending, upgrade
+
+        if await asyncio.to_thread(pending, database_url):
+            await asyncio.to_thread(upgrade, database_url)
+
+    async def _listener(self, stop: asyncio.Event) -> socket.socket:
+        deadline = asyncio.get_running_loop().time() + PORT_PATIENCE_SECONDS
+        while True:
+            try:
+                return listen(self._options.host, self._options.port)
+            except OSError as taken:
+                if asyncio.get_running_loop().time() > deadline or await _waited(stop, 0.2):
+                    raise CannotStart(
+                        f"cannot listen on {self._options.host}:{self._options.port}: {taken.strerror}",
+                        "leadline up --port 8081",
+                    ) from taken
+
+    def _url(self, listener: socket.socket) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._options.host, self._options.host)  # noqa: S104
+        return f"http://{host}:{listener.getsockname()[1]}"
+
+    async def _wait_ready(self, url: str, stop: asyncio.Event, tasks: list[asyncio.Future[None]]) -> None:
+        deadline = asyncio.get_running_loop().time() + READY_PATIENCE_SECONDS
+        async with httpx2.AsyncClient(base_url=url, timeout=2.0, trust_env=False) as client:
+            while not await _waited(stop, 0.05):
+                with contextlib.suppress(httpx2.HTTPError):
+                    if (await client.get("/readyz")).status_code == httpx2.codes.OK:
+                        return
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                if asyncio.get_running_loop().time() > deadline:
+                    logs = self._options.data_dir / "logs"
+                    raise CannotStart(
+                        f"the api is not ready after {READY_PATIENCE_SECONDS:.0f} s", f"tail {logs}/*.log"
+                    )
+
+    @asynccontextmanager
+    async def _stop_on_signals(self, storage: Storage) -> AsyncIterator[asyncio.Event]:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            if stop.is_set():
+                for child in self._children.values():
+                    child.kill()
+                storage.stop_at_once()
+                os._exit(STOPPED_BY_SECOND_SIGNAL)
+            self._say("finishing what is in hand; once more to stop at once")
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal)
+        try:
+            yield stop
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _locked(data_dir: Path) -> Iterator[None]:
+    with (data_dir / "leadline.lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as held:
+            raise CannotStart(f"a Leadline runs on {data_dir} already", "leadline status") from held
+        yield
+
+
+async def _waited(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait at most `seconds` for `stop`; return whether it is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    return stop.is_set()
+
+
+async def _all_or_first_fault(tasks: list[asyncio.Future[None]]) -> None:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()
