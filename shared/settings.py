@@ -1,4 +1,4 @@
-"""Settings every service shares, read from the environment (prefix LEADLINE_); `.env.example` lists them all."""
+"""Settings every service shares, read from the environment; `.env.example` lists them all."""
 
 from pathlib import Path
 from typing import Literal
@@ -43,9 +43,7 @@ class ServiceSettings(BaseSettings):
         default=512 * 1024, ge=1024, description="Largest request body, as sent and unpacked, in bytes."
     )
     max_json_depth: int = Field(default=32, ge=2, description="Deepest nesting accepted in JSON.")
-    max_json_keys: int = Field(
-        default=20_000, ge=16, description="Most object keys accepted in one JSON body."
-    )
+    max_json_keys: int = Field(default=20_000, ge=16, description="Most keys accepted in one JSON body.")
     auth_cache_seconds: float = Field(
         default=30.0, ge=0, description="How long a revoked key may still be accepted by a running process."
     )

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+# With no connection to be had by then, the caller hears a TimeoutError (503) instead of waiting on.
+ACQUIRE_SECONDS = 3.0
+
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 else:  # generic for the type checker only
@@ -36,7 +39,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a unit of work: commits when the block ends, rolls back when it raises."""
-        async with self.pool.acquire() as connection:
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             async with connection.transaction():
                 unit = Transaction(connection, self.schema)
                 yield unit
@@ -46,5 +49,5 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Borrow a connection for reads, each statement its own transaction."""
-        async with self.pool.acquire() as connection:
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             yield connection

@@ -3,9 +3,18 @@
 from typing import TYPE_CHECKING
 
 import asyncpg
+import structlog
 
 from shared.contracts.topics import ServiceName
+from shared.db.database import Database
 from shared.db.revision import role_of
+from shared.db.roles import roles_usable
+from shared.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+OLDEST_MAJOR = 15
+CONNECT_SECONDS = 3.0
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -42,8 +51,56 @@ async def create_pool(
         url,
         min_size=min_size,
         max_size=max_size,
-        timeout=4,
+        timeout=CONNECT_SECONDS,
         command_timeout=statement_timeout_ms / 1000 + 2,
         max_inactive_connection_lifetime=300,
         server_settings=settings,
     )
+
+
+class UnsafeServer(RuntimeError):
+    """The server would lose what it confirmed, or is too old; Leadline does not start on it."""
+
+
+async def open_database(
+    settings: ServiceSettings, service: ServiceName, *, application: str = ""
+) -> Database:
+    """Check the server, choose the role, open the pool; close it with `await database.pool.close()`.
+
+    Raises UnsafeServer (says what to change), or the connection's own error where the server is away.
+    """
+    connection = await asyncpg.connect(settings.database(), timeout=CONNECT_SECONDS)
+    try:
+        await check_server(connection)
+        usable = await roles_usable(connection)
+    finally:
+        await connection.close()
+    if not usable:
+        log.warning("database.single_role", service=service)
+    pool = await create_pool(
+        settings.database(),
+        service=service,
+        role=role_of(service) if usable else None,
+        application=application,
+        min_size=settings.pool_min_size,
+        max_size=settings.pool_max_size,
+        statement_timeout_ms=settings.statement_timeout_ms,
+    )
+    return Database(pool, service)
+
+
+async def check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Raise UnsafeServer unless the server is PostgreSQL 15+ and confirms only what is on disk."""
+    major = connection.get_server_version().major
+    if major < OLDEST_MAJOR:
+        raise UnsafeServer(f"PostgreSQL {major} is too old: Leadline needs {OLDEST_MAJOR} or newer")
+    if await connection.fetchval("SHOW fsync") == "off":
+        raise UnsafeServer(
+            "the server runs with fsync=off: a crash loses what was confirmed."
+            " Set fsync = on in postgresql.conf"
+        )
+    if await connection.fetchval("SHOW synchronous_commit") == "off":
+        raise UnsafeServer(
+            "the server runs with synchronous_commit=off: a crash loses what was confirmed."
+            " Set synchronous_commit = on (server, database or user)"
+        )
