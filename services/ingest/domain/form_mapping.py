@@ -7,7 +7,7 @@ from typing import Any, cast
 from services.ingest.domain.activity import Activity, Arrival, Contact, Place
 from services.ingest.domain.clock_skew import parse_instant
 from services.ingest.domain.errors import Unmappable
-from services.ingest.domain.form_fields import Field, find_fields
+from services.ingest.domain.form_fields import Field, find_fields, normalised
 from services.ingest.domain.plain_values import Shape, digest, plain, text_or_none
 from services.ingest.domain.source import Source
 from services.ingest.domain.tracking import campaign_of, path_of
@@ -32,7 +32,7 @@ class Submission:
 def content_hash(body: dict[str, Any], source: Source) -> str:
     """Return a digest of what was submitted, the same for each press of the button."""
     skipped = {*source.ignore, *source.secrets, *source.honeypot}
-    return digest({key: value for key, value in body.items() if key not in skipped})
+    return digest({key: value for key, value in body.items() if normalised(str(key)) not in skipped})
 
 
 def idempotency_key(body: dict[str, Any], source: Source) -> str | None:

@@ -81,8 +81,33 @@ def encoded(value: Any) -> bytes:
     """Return parsed JSON as bytes for keeping, whatever its strings hold."""
     try:
         return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
-    except (ValueError, RecursionError):
-        return b"null"
+    except RecursionError:
+        return _encoded_deep(value)
+
+
+class _Token(str):
+    """A piece of JSON that is written as it stands."""
+
+    __slots__ = ()
+
+
+def _encoded_deep(value: Any) -> bytes:
+    """Return JSON of a value nested deeper than the interpreter's stack."""
+    pieces: list[str] = []
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, _Token):
+            pieces.append(item)
+        elif isinstance(item, dict):
+            inner = [part for key in item for part in (_Token(","), _Token(json.dumps(key) + ":"), item[key])]
+            waiting += [_Token("}"), *reversed(inner[1:]), _Token("{")]
+        elif isinstance(item, list):
+            inner = [part for element in item for part in (_Token(","), element)]
+            waiting += [_Token("]"), *reversed(inner[1:]), _Token("[")]
+        else:
+            pieces.append(json.dumps(item))
+    return "".join(pieces).encode()
 
 
 def digest(value: Any) -> str:

@@ -108,13 +108,16 @@ class _Linter:
         return {str(name): item for name, item in value.items()}
 
     def _flag(self, path: ConfigPath, value: Any) -> bool:
-        return self._checked(path, value, False, lambda flag: isinstance(flag, bool), "write true or false")
+        return bool(
+            self._checked(path, value, False, lambda flag: isinstance(flag, bool), "write true or false")
+        )
 
     def _region(self, path: ConfigPath, value: Any) -> str | None:
         def known(code: Any) -> bool:
             return isinstance(code, str) and re.fullmatch(r"[A-Z]{2}", code) is not None
 
-        return self._checked(path, value, None, known, "write a country code such as `DE`")
+        found: str | None = self._checked(path, value, None, known, "write a country code such as `DE`")
+        return found
 
     def _url(self, path: ConfigPath, value: Any) -> str | None:
         def usable(url: Any) -> bool:
@@ -124,9 +127,10 @@ class _Linter:
             inside = url.startswith("/") and not url.startswith(("//", "/\\"))
             return inside or (parts.scheme in {"http", "https"} and bool(parts.netloc))
 
-        return self._checked(
+        found: str | None = self._checked(
             path, value, None, usable, "write `https://…` or a path that starts with one `/`"
         )
+        return found
 
     def _origins(self, path: ConfigPath, value: Any) -> tuple[str, ...]:
         if value is None:

@@ -1,0 +1,75 @@
+"""An activity takes the shape of the message that scoring reads."""
+
+from datetime import UTC
+
+import msgspec
+
+from services.ingest.domain.activity import Activity, Place
+from shared.bus.port import Outgoing
+from shared.contracts.activity import RECORDED, ActivityRecorded, Context, Person, partition_key
+from shared.contracts.envelope import Attributes, to_headers
+from shared.contracts.topics import ACTIVITY
+from shared.ids import event_id
+from shared.outbox.append import OutboxEvent
+
+_encode = msgspec.json.Encoder().encode
+
+
+def to_message(activity: Activity, source: str) -> ActivityRecorded:
+    """Return the message of an activity that came in through `source`."""
+    return ActivityRecorded(
+        event_id=event_id(source, activity.message_id),
+        source=source,
+        message_id=activity.message_id,
+        kind=activity.kind,
+        name=activity.name,
+        occurred_at=activity.occurred_at.astimezone(UTC),
+        received_at=activity.received_at.astimezone(UTC),
+        body_hash=activity.body_hash,
+        anonymous_id=activity.anonymous_id,
+        user_id=activity.user_id,
+        previous_id=activity.previous_id,
+        group_id=activity.group_id,
+        properties=activity.properties,
+        context=_context(activity.place),
+        person=Person(email=activity.email, phone=activity.phone, traits=activity.traits),
+    )
+
+
+def _context(place: Place) -> Context:
+    return Context(
+        url=place.url,
+        path=place.path,
+        referrer=place.referrer,
+        title=place.title,
+        campaign=place.campaign,
+        user_agent=place.user_agent,
+        ip=place.ip,
+        locale=place.locale,
+    )
+
+
+def to_outgoing(message: ActivityRecorded, *, epoch: int) -> Outgoing:
+    """Return the message as the bus takes it."""
+    key = partition_key(message)
+    attributes = Attributes(
+        id=message.event_id,
+        source=f"leadline/ingest/{message.source}",
+        type=RECORDED,
+        time=message.occurred_at,
+        key=key,
+        epoch=epoch,
+    )
+    return Outgoing(topic=ACTIVITY.name, key=key, headers=to_headers(attributes), value=_encode(message))
+
+
+def to_outbox(message: ActivityRecorded) -> OutboxEvent:
+    """Return the message as the outbox takes it."""
+    return OutboxEvent(
+        id=message.event_id,
+        topic=ACTIVITY.name,
+        type=RECORDED,
+        key=partition_key(message),
+        time=message.occurred_at,
+        payload=_encode(message),
+    )

@@ -1,0 +1,66 @@
+"""Follows the active sources file, and keeps the last good one while the store is away."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from services.ingest.domain.source import Sources
+from services.ingest.usecases.ports import SourceConfigs
+from services.ingest.usecases.push_sources import read_sources
+from shared.config_file import ConfigError
+
+
+class SourcesUnavailable(Exception):
+    """No sources file was ever read, and the store does not answer."""
+
+
+class CurrentSources:
+    """The active sources, at most `max_age_seconds` old while the store answers."""
+
+    def __init__(
+        self,
+        configs: SourceConfigs,
+        *,
+        max_age_seconds: float = 2.0,
+        timeout_seconds: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._configs = configs
+        self._max_age_seconds = max_age_seconds
+        self._timeout_seconds = timeout_seconds
+        self._monotonic = monotonic
+        self._sources: Sources | None = None
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def get(self) -> Sources:
+        """Return the active sources, or the last good ones; raise SourcesUnavailable where there are none."""
+        if self._fresh() is None:
+            async with self._reading:
+                if self._fresh() is None:
+                    await self._refresh()
+        if self._sources is None:
+            raise SourcesUnavailable("the sources cannot be read")
+        return self._sources
+
+    def replace(self, sources: Sources) -> None:
+        """Take over what was just activated."""
+        self._sources, self._read_at = sources, self._monotonic()
+
+    def _fresh(self) -> Sources | None:
+        return self._sources if self._monotonic() - self._read_at < self._max_age_seconds else None
+
+    async def _refresh(self) -> None:
+        # Set first: while the store is away, one caller in `max_age_seconds` pays for asking.
+        self._read_at = self._monotonic()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                found = await self._configs.active()
+            if found and (self._sources is None or found[0] != self._sources.version):
+                self._sources = read_sources(found[1])
+        except ConfigError:
+            # An older release may not know the newest file: it stays with the one that it understood.
+            return
+        except Exception as away:
+            if self._sources is None:
+                raise SourcesUnavailable("the sources cannot be read") from away

@@ -1,0 +1,94 @@
+"""What ingest's use cases need from outside."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from services.ingest.domain.intake import Parked, Receipt, Receipted
+from shared.bus.port import Outgoing
+from shared.outbox.append import OutboxEvent
+
+
+class Intake(Protocol):
+    """One open transaction on ingest's tables."""
+
+    async def add_receipt(self, receipt: Receipt) -> None:
+        """Keep the submission as `received`; one that is already there stays as it is."""
+        ...
+
+    async def claim(self, receipt: Receipt, key_hash: str, *, window: timedelta | None) -> str | None:
+        """Claim a key for the receipt; return the submission that held it within `window` (None: ever).
+
+        Waits for another open transaction that claims the same key.
+        """
+        ...
+
+    async def settle(
+        self,
+        submission_id: str,
+        state: Receipted,
+        *,
+        event_id: str | None = None,
+        duplicate_of: str | None = None,
+    ) -> None:
+        """Record what became of a submission."""
+        ...
+
+    async def park(self, items: Sequence[Parked]) -> None:
+        """Hold items in quarantine; one that is already there stays as it is."""
+        ...
+
+    async def publish(self, events: Sequence[OutboxEvent]) -> None:
+        """Add events to the outbox; one that is already there stays as it is."""
+        ...
+
+    async def lock_parked(self, ids: Sequence[str]) -> Sequence[Parked]:
+        """Return and lock these items, in order of id; unknown ones are left out."""
+        ...
+
+    async def lock_held(
+        self, *, code: str | None, source: str | None, after: str, limit: int
+    ) -> Sequence[Parked]:
+        """Return and lock held items whose id comes after `after`, in order of id."""
+        ...
+
+    async def release(
+        self, item: Parked, *, event_id: str | None, repaired_body: bytes | None, actor: str
+    ) -> None:
+        """Mark an item as replayed (with its event) or discarded (without one)."""
+        ...
+
+    async def hold_again(self, item: Parked, *, code: str, detail: str, pointer: str, actor: str) -> None:
+        """Record another attempt that failed, and why."""
+        ...
+
+
+class IntakeStore(Protocol):
+    """Opens transactions on ingest's tables."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Intake]: ...
+
+
+class Log(Protocol):
+    """The part of the bus that tracking needs."""
+
+    async def append(self, messages: Sequence[Outgoing]) -> None:
+        """Return when every message is durable, or raise BusUnavailable."""
+        ...
+
+
+class SourceConfigs(Protocol):
+    """Versions of the sources file."""
+
+    async def active(self) -> tuple[str, str, datetime] | None:
+        """Return version, text and time of activation of the active file."""
+        ...
+
+    async def activate(self, version: str, document: str, *, actor: str) -> None:
+        """Keep a version and make it the active one."""
+        ...
+
+    async def install_default(self, version: str, document: str) -> None:
+        """Make a version the active one where there is none yet."""
+        ...
