@@ -14,23 +14,23 @@ _LEADS = """
 CREATE TABLE routing.lead (
     lead_id text NOT NULL,
     state text NOT NULL,
-    holder text,
-    team_id text,
-    queue text,
+    since timestamptz NOT NULL,
     cycle integer NOT NULL,
-    seq integer NOT NULL,
     cut timestamptz,
+    recycles integer NOT NULL,
+    last_seq integer NOT NULL,
+    last_handoff_id text,
+    reassigns integer NOT NULL,
+    tried text[] NOT NULL,
+    rejected_by text[] NOT NULL,
+    cool_down_until timestamptz,
+    queue text,
+    reason text NOT NULL,
+    do_not_contact boolean NOT NULL,
+    holder text,
     epoch bigint NOT NULL,
     revision bigint NOT NULL,
     score integer NOT NULL,
-    reassignments integer NOT NULL,
-    rejected_by text[] NOT NULL,
-    stage text,
-    amount double precision,
-    currency text,
-    expected_close text,
-    note text NOT NULL,
-    since timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     CONSTRAINT pk_lead PRIMARY KEY (lead_id),
     CONSTRAINT ck_lead_state CHECK (state IN ('nurturing', 'qualified', 'assigned', 'accepted', 'working',
@@ -60,6 +60,13 @@ CREATE TABLE routing.redirect (
 );
 CREATE INDEX ix_redirect_survivor_id ON routing.redirect (survivor_id);
 
+CREATE TABLE routing.split (
+    lead_id text NOT NULL,
+    from_id text NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT pk_split PRIMARY KEY (lead_id)
+);
+
 CREATE TABLE routing.transition (
     transition_id bigint GENERATED ALWAYS AS IDENTITY,
     lead_id text NOT NULL,
@@ -84,34 +91,36 @@ CREATE TABLE routing.handoff (
     person_id text NOT NULL,
     team_id text,
     decision_id text NOT NULL,
-    policy_version text NOT NULL,
-    open boolean NOT NULL,
-    opened_at timestamptz NOT NULL,
+    assigned_at timestamptz NOT NULL,
+    state text NOT NULL,
     accepted_at timestamptz,
     contacted_at timestamptz,
-    qualified_at timestamptz,
+    stage text,
+    amount double precision,
+    currency text,
+    expected_close text,
     closed_at timestamptz,
     outcome text,
     reason text NOT NULL,
     note text NOT NULL,
     successor_id text,
+    acts jsonb NOT NULL,
     CONSTRAINT pk_handoff PRIMARY KEY (handoff_id),
     CONSTRAINT uq_handoff_lead_id_cycle_seq UNIQUE (lead_id, cycle, seq),
-    CONSTRAINT ck_handoff_closed CHECK (open = (closed_at IS NULL) AND open = (outcome IS NULL))
+    CONSTRAINT ck_handoff_closed CHECK ((closed_at IS NULL) = (outcome IS NULL))
 );
-CREATE UNIQUE INDEX uq_handoff_open ON routing.handoff (lead_id) WHERE open;
-CREATE INDEX ix_handoff_person_open ON routing.handoff (person_id) WHERE open;
-CREATE INDEX ix_handoff_person_opened ON routing.handoff (person_id, opened_at);
-CREATE INDEX ix_handoff_opened ON routing.handoff (opened_at, handoff_id);
+CREATE UNIQUE INDEX uq_handoff_open ON routing.handoff (lead_id) WHERE closed_at IS NULL;
+CREATE INDEX ix_handoff_person_open ON routing.handoff (person_id) WHERE closed_at IS NULL;
+CREATE INDEX ix_handoff_person_assigned ON routing.handoff (person_id, assigned_at);
+CREATE INDEX ix_handoff_assigned ON routing.handoff (assigned_at, handoff_id);
 
 CREATE TABLE routing.act (
     handoff_id text NOT NULL,
     act text NOT NULL,
     actor text NOT NULL,
-    fingerprint text NOT NULL,
     at timestamptz NOT NULL,
     body jsonb NOT NULL,
-    CONSTRAINT pk_act PRIMARY KEY (handoff_id, act, actor, fingerprint)
+    CONSTRAINT pk_act PRIMARY KEY (handoff_id, act, actor)
 );
 
 CREATE TABLE routing.parked_command (
@@ -149,37 +158,23 @@ CREATE TABLE routing.clock (
     handoff_id text,
     person_id text,
     queue text,
+    state text NOT NULL,
     started_at timestamptz NOT NULL,
     due_at timestamptz NOT NULL,
     wakes_at timestamptz,
-    next_step integer NOT NULL,
-    target_seconds integer NOT NULL,
-    paused_seconds integer NOT NULL,
+    stopped_at timestamptz,
     breached_at timestamptz,
-    during_outage boolean NOT NULL,
-    ended_at timestamptz,
-    verdict text NOT NULL,
-    calendar_version text NOT NULL,
-    policy_version text NOT NULL,
-    plan jsonb NOT NULL,
+    body jsonb NOT NULL,
     CONSTRAINT pk_clock PRIMARY KEY (clock_id),
-    CONSTRAINT ck_clock_ended CHECK (ended_at IS NULL OR wakes_at IS NULL)
+    CONSTRAINT ck_clock_state CHECK (state IN ('running', 'met', 'cancelled')),
+    CONSTRAINT ck_clock_stopped CHECK ((state = 'running') = (stopped_at IS NULL)
+        AND (state = 'running' OR wakes_at IS NULL))
 );
 CREATE INDEX ix_clock_wakes_at ON routing.clock (wakes_at, clock_id) WHERE wakes_at IS NOT NULL;
-CREATE INDEX ix_clock_lead_open ON routing.clock (lead_id) WHERE ended_at IS NULL;
+CREATE INDEX ix_clock_running ON routing.clock (lead_id) WHERE state = 'running';
 CREATE INDEX ix_clock_due_at ON routing.clock (due_at, clock_id);
 CREATE INDEX ix_clock_lead_id ON routing.clock (lead_id);
 CREATE INDEX ix_clock_breached_at ON routing.clock (breached_at) WHERE breached_at IS NOT NULL;
-
-CREATE TABLE routing.pause (
-    clock_id text NOT NULL,
-    began_at timestamptz NOT NULL,
-    ended_at timestamptz,
-    limit_at timestamptz NOT NULL,
-    reason text NOT NULL,
-    actor jsonb NOT NULL,
-    CONSTRAINT pk_pause PRIMARY KEY (clock_id, began_at)
-);
 
 CREATE TABLE routing.outage (
     outage_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -195,7 +190,7 @@ CREATE TABLE routing.policy (
     version text NOT NULL,
     number integer NOT NULL,
     body text NOT NULL,
-    holiday_dates jsonb NOT NULL,
+    resolved jsonb NOT NULL,
     pushed_by text NOT NULL,
     pushed_at timestamptz NOT NULL,
     active boolean NOT NULL,
@@ -212,11 +207,12 @@ CREATE TABLE routing.team (
 
 CREATE TABLE routing.person (
     person_id text NOT NULL,
-    presence text NOT NULL,
+    online boolean NOT NULL,
+    active boolean NOT NULL,
+    paused_until timestamptz,
+    out_of_rotation_until timestamptz,
     time_off jsonb NOT NULL,
     weight integer,
-    active boolean NOT NULL,
-    in_rotation boolean NOT NULL,
     version bigint NOT NULL,
     changed_at timestamptz NOT NULL,
     CONSTRAINT pk_person PRIMARY KEY (person_id)
@@ -232,8 +228,8 @@ CREATE INDEX ix_queue_wakes_at ON routing.queue (wakes_at) WHERE wakes_at IS NOT
 """
 
 _TABLES = (
-    "queue", "person", "team", "policy", "outage", "pause", "clock", "decision", "parked_command", "act",
-    "handoff", "transition", "redirect", "snapshot", "lead",
+    "queue", "person", "team", "policy", "outage", "clock", "decision", "parked_command", "act",
+    "handoff", "transition", "split", "redirect", "snapshot", "lead",
 )  # fmt: skip
 
 

@@ -2,18 +2,46 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+import asyncpg
 import msgspec
 
-from services.routing.adapters.rows import as_json, columns_of, insert, upsert
-from services.routing.usecases.lead_file import Handoff, Lead, LeadFile, RunningClock, Transition
+from services.routing.adapters.rows import as_json, insert, upsert
+from services.routing.domain.lifecycle import Act, Handoff, LeadRecord
+from services.routing.domain.sla import Clock, next_due, target_at
+from services.routing.usecases.lead_file import LeadFile, Transition
 from shared.contracts.leads import LeadScored
 from shared.db.database import Connection
 
+LEAD = (
+    "lead_id", "state", "since", "cycle", "cut", "recycles", "last_seq", "last_handoff_id", "reassigns", "tried",
+    "rejected_by", "cool_down_until", "queue", "reason", "do_not_contact", "holder", "epoch", "revision", "score",
+    "created_at",
+)  # fmt: skip
+HANDOFF = (
+    "handoff_id", "lead_id", "cycle", "seq", "person_id", "team_id", "decision_id", "assigned_at", "state",
+    "accepted_at", "contacted_at", "stage", "amount", "currency", "expected_close", "closed_at", "outcome",
+    "reason", "note", "successor_id", "acts",
+)  # fmt: skip
+CLOCK = (
+    "clock_id", "lead_id", "kind", "cycle", "handoff_id", "person_id", "queue", "state", "started_at", "due_at",
+    "wakes_at", "stopped_at", "breached_at", "body",
+)  # fmt: skip
+HANDOFF_LIST = ", ".join("acts::text AS acts" if name == "acts" else name for name in HANDOFF)
+
+Span = tuple[datetime, datetime]
+
 _SNAPSHOT = msgspec.json.Decoder(LeadScored)
+_CLOCK = msgspec.json.Decoder(Clock)
+_ACTS = msgspec.json.Decoder(tuple[Act, ...])
+_OF_RECORD = (
+    "lead_id", "state", "since", "cycle", "cut", "recycles", "last_seq", "last_handoff_id", "reassigns",
+    "cool_down_until", "queue", "reason", "do_not_contact",
+)  # fmt: skip
 
 
-async def resolve(connection: Connection, lead_ids: Sequence[str]) -> Mapping[str, str]:
+async def resolve(connection: Connection, lead_ids: Sequence[str]) -> dict[str, str]:
     """Return the survivor of each id that was redirected, through chains."""
     rows = await connection.fetch(
         """
@@ -38,17 +66,13 @@ async def lock(
     With `skip`, leads that somebody else holds are left out.
     """
     wanted = sorted(set(lead_ids))
-    made: set[str] = set()
-    if create_at is not None:
-        made = await _create(connection, wanted, create_at)
+    made = await _create(connection, wanted, create_at) if create_at is not None else set()
     rows = await connection.fetch(
-        f"SELECT {columns_of(Lead)} FROM routing.lead WHERE lead_id = ANY($1::text[])"
+        f"SELECT {', '.join(LEAD)} FROM routing.lead WHERE lead_id = ANY($1::text[])"
         f" ORDER BY lead_id FOR UPDATE {'SKIP LOCKED' if skip else ''}",
         wanted,
     )
-    files = {
-        row["lead_id"]: LeadFile(Lead(**dict(row)), known=row["lead_id"] not in made) for row in rows
-    }
+    files = {row["lead_id"]: _file(row, known=row["lead_id"] not in made) for row in rows}
     await _load(connection, files)
     return files
 
@@ -56,21 +80,44 @@ async def lock(
 async def read(connection: Connection, lead_id: str) -> LeadFile | None:
     """Load one lead without locking it."""
     row = await connection.fetchrow(
-        f"SELECT {columns_of(Lead)} FROM routing.lead WHERE lead_id = $1", lead_id
+        f"SELECT {', '.join(LEAD)} FROM routing.lead WHERE lead_id = $1", lead_id
     )
     if row is None:
         return None
-    files = {lead_id: LeadFile(Lead(**dict(row)))}
+    files = {lead_id: _file(row, known=True)}
     await _load(connection, files)
     return files[lead_id]
+
+
+def _file(row: asyncpg.Record, *, known: bool) -> LeadFile:
+    record = LeadRecord(
+        **{name: row[name] for name in _OF_RECORD},
+        tried=frozenset(row["tried"]),
+        rejected_by=frozenset(row["rejected_by"]),
+    )
+    return LeadFile(
+        record, row["created_at"], row["epoch"], row["revision"], known=known, last_holder=row["holder"]
+    )
+
+
+def handoff_of(row: Mapping[str, Any]) -> Handoff:
+    """Return the hand-off of a row selected with HANDOFF_LIST."""
+    values = {name: row[name] for name in HANDOFF if name not in ("handoff_id", "acts")}
+    return Handoff(id=row["handoff_id"], acts=_ACTS.decode(row["acts"]), **values)
+
+
+def clock_of(body: str) -> Clock:
+    """Return the clock that was stored as JSON."""
+    return _CLOCK.decode(body)
 
 
 async def _create(connection: Connection, lead_ids: Sequence[str], at: datetime) -> set[str]:
     rows = await connection.fetch(
         """
-        INSERT INTO routing.lead (lead_id, state, cycle, seq, epoch, revision, score, reassignments,
-                                  rejected_by, note, since, created_at)
-        SELECT id, 'nurturing', 1, 0, 0, 0, 0, 0, '{}', '', $2, $2 FROM unnest($1::text[]) AS id ORDER BY id
+        INSERT INTO routing.lead (lead_id, state, since, cycle, recycles, last_seq, reassigns, tried, rejected_by,
+                                  reason, do_not_contact, epoch, revision, score, created_at)
+        SELECT id, 'nurturing', $2, 1, 0, 0, 0, '{}', '{}', '', false, 0, 0, 0, $2
+        FROM unnest($1::text[]) AS id ORDER BY id
         ON CONFLICT DO NOTHING RETURNING lead_id
         """,
         list(lead_ids),
@@ -84,31 +131,62 @@ async def _load(connection: Connection, files: Mapping[str, LeadFile]) -> None:
     if not known:
         return
     for row in await connection.fetch(
-        f"SELECT {columns_of(Handoff)} FROM routing.handoff WHERE open AND lead_id = ANY($1::text[])", known
+        f"SELECT {HANDOFF_LIST} FROM routing.handoff WHERE closed_at IS NULL AND lead_id = ANY($1::text[])", known
     ):
-        files[row["lead_id"]].handoff = Handoff(**dict(row))
+        files[row["lead_id"]].handoff = handoff_of(row)
     for row in await connection.fetch(
-        f"SELECT {columns_of(RunningClock, json=['plan'])} FROM routing.clock"
-        " WHERE ended_at IS NULL AND lead_id = ANY($1::text[]) ORDER BY clock_id",
+        "SELECT clock_id, lead_id, body::text AS body FROM routing.clock"
+        " WHERE state = 'running' AND lead_id = ANY($1::text[]) ORDER BY clock_id",
         known,
     ):
-        values = dict(row)
-        values["plan"] = msgspec.json.decode(values["plan"])
-        files[row["lead_id"]].clocks.append(RunningClock(**values))
+        files[row["lead_id"]].clocks[row["clock_id"]] = clock_of(row["body"])
     for row in await connection.fetch(
         "SELECT lead_id, body::text AS body FROM routing.snapshot WHERE lead_id = ANY($1::text[])", known
     ):
         files[row["lead_id"]].snapshot = _SNAPSHOT.decode(row["body"])
 
 
-async def save(connection: Connection, files: Sequence[LeadFile], closed: Sequence[Handoff]) -> None:
+async def handoffs(connection: Connection, handoff_ids: Sequence[str]) -> dict[str, Handoff]:
+    """Return hand-offs by id, open or closed. To act on one, lock its lead first."""
+    rows = await connection.fetch(
+        f"SELECT {HANDOFF_LIST} FROM routing.handoff WHERE handoff_id = ANY($1::text[])", list(handoff_ids)
+    )
+    return {row["handoff_id"]: handoff_of(row) for row in rows}
+
+
+async def save(
+    connection: Connection, files: Sequence[LeadFile], closed: Sequence[Handoff], outages: Sequence[Span]
+) -> None:
     """Write leads, hand-offs (closed ones first, so that a new one may open) and clocks."""
-    await upsert(connection, Lead, "lead", "lead_id", [file.lead for file in files])
-    await upsert(connection, Handoff, "handoff", "handoff_id", closed)
+    await upsert(connection, "lead", LEAD, [_lead_row(file) for file in files])
+    await upsert(connection, "handoff", HANDOFF, [_handoff_row(handoff) for handoff in closed])
     open_ones = [file.handoff for file in files if file.handoff is not None]
-    await upsert(connection, Handoff, "handoff", "handoff_id", open_ones)
-    clocks = [clock for file in files for clock in file.clocks]
-    await upsert(connection, RunningClock, "clock", "clock_id", clocks)
+    await upsert(connection, "handoff", HANDOFF, [_handoff_row(handoff) for handoff in open_ones])
+    clocks = [clock for file in files for clock in file.clocks.values()]
+    await upsert(connection, "clock", CLOCK, [_clock_row(clock, outages) for clock in clocks])
+
+
+def _lead_row(file: LeadFile) -> dict[str, Any]:
+    row = {name: getattr(file.record, name) for name in _OF_RECORD}
+    return row | {
+        "tried": sorted(file.record.tried), "rejected_by": sorted(file.record.rejected_by),
+        "since": file.record.since or file.created_at, "holder": file.holder, "epoch": file.epoch,
+        "revision": file.revision, "score": file.score, "created_at": file.created_at,
+    }  # fmt: skip
+
+
+def _handoff_row(handoff: Handoff) -> dict[str, Any]:
+    row = {name: getattr(handoff, name) for name in HANDOFF if name != "handoff_id"}
+    return row | {"handoff_id": handoff.id}
+
+
+def _clock_row(clock: Clock, outages: Sequence[Span]) -> dict[str, Any]:
+    row = {name: getattr(clock, name) for name in CLOCK if name not in ("clock_id", "due_at", "wakes_at", "body")}
+    running = clock.state == "running"
+    return row | {
+        "clock_id": clock.id, "due_at": target_at(clock), "body": clock,
+        "wakes_at": next_due(clock, outages) if running else None,
+    }  # fmt: skip
 
 
 async def save_snapshots(connection: Connection, snapshots: Sequence[LeadScored]) -> None:
@@ -128,14 +206,7 @@ async def save_snapshots(connection: Connection, snapshots: Sequence[LeadScored]
 
 async def save_transitions(connection: Connection, transitions: Sequence[Transition]) -> None:
     """Append to the transition log."""
-    await insert(connection, "transition", [_transition(move) for move in transitions])
-
-
-def _transition(move: Transition) -> dict[str, object]:
-    return {
-        "lead_id": move.lead_id, "cycle": move.cycle, "at": move.at, "from_state": move.from_state,
-        "to_state": move.to_state, "reason": move.reason, "actor": move.actor, "handoff_id": move.handoff_id,
-    }  # fmt: skip
+    await insert(connection, "transition", [msgspec.to_builtins(move) for move in transitions])
 
 
 async def redirect(connection: Connection, pairs: Sequence[tuple[str, str]], at: datetime) -> None:
@@ -143,6 +214,4 @@ async def redirect(connection: Connection, pairs: Sequence[tuple[str, str]], at:
     losers = [loser for loser, _ in pairs]
     await connection.execute("DELETE FROM routing.snapshot WHERE lead_id = ANY($1::text[])", losers)
     await connection.execute("DELETE FROM routing.lead WHERE lead_id = ANY($1::text[])", losers)
-    await insert(
-        connection, "redirect", [{"lead_id": a, "survivor_id": b, "at": at} for a, b in pairs]
-    )
+    await insert(connection, "redirect", [{"lead_id": a, "survivor_id": b, "at": at} for a, b in pairs])

@@ -7,23 +7,26 @@ from typing import Any
 import msgspec
 
 from services.routing.adapters.rows import as_json, columns_of, upsert
-from services.routing.usecases.person_row import Absence, PersonRow
+from services.routing.domain.policy import TimeOff
+from services.routing.domain.rotation import Rotation
+from services.routing.usecases.person_row import PersonRow
 from shared.db.database import Connection
 
-_ABSENCES = msgspec.json.Decoder(list[Absence])
+_ROTATION = msgspec.json.Decoder(Rotation)
+_ABSENCES = msgspec.json.Decoder(list[TimeOff])
 
 
-async def lock_teams(connection: Connection, team_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+async def lock_teams(connection: Connection, team_ids: Sequence[str]) -> dict[str, Rotation]:
     """Lock teams in the order of their ids; return their rotation states."""
     rows = await connection.fetch(
         "SELECT team_id, rotation::text AS rotation FROM routing.team WHERE team_id = ANY($1::text[])"
         " ORDER BY team_id FOR UPDATE",
         list(team_ids),
     )
-    return {row["team_id"]: msgspec.json.decode(row["rotation"]) for row in rows}
+    return {row["team_id"]: _ROTATION.decode(row["rotation"]) for row in rows}
 
 
-async def save_rotations(connection: Connection, rotations: Mapping[str, dict[str, Any]]) -> None:
+async def save_rotations(connection: Connection, rotations: Mapping[str, Rotation]) -> None:
     """Write the rotation states of locked teams."""
     await connection.execute(
         "UPDATE routing.team SET rotation = new.rotation"
@@ -66,8 +69,8 @@ async def add_missing(
         list(team_ids),
     )
     await connection.execute(
-        "INSERT INTO routing.person (person_id, presence, time_off, active, in_rotation, version, changed_at)"
-        " SELECT id, 'available', '[]', true, true, 1, $2 FROM unnest($1::text[]) AS id"
+        "INSERT INTO routing.person (person_id, online, active, time_off, version, changed_at)"
+        " SELECT id, true, true, '[]', 1, $2 FROM unnest($1::text[]) AS id"
         " ORDER BY id ON CONFLICT DO NOTHING",
         list(person_ids),
         at,
@@ -82,7 +85,7 @@ async def add_missing(
 async def open_loads(connection: Connection, person_ids: Sequence[str]) -> dict[str, int]:
     """Count the open hand-offs of each person who has any."""
     rows = await connection.fetch(
-        "SELECT person_id, count(*) AS load FROM routing.handoff WHERE open AND person_id = ANY($1::text[])"
+        "SELECT person_id, count(*) AS load FROM routing.handoff WHERE closed_at IS NULL AND person_id = ANY($1::text[])"
         " GROUP BY person_id",
         list(person_ids),
     )
@@ -93,7 +96,7 @@ async def handed_since(connection: Connection, day_starts: Mapping[str, datetime
     """Count the hand-offs each person was given since an instant of their own (the start of their day)."""
     rows = await connection.fetch(
         "SELECT day.person_id, count(*) AS given FROM unnest($1::text[], $2::timestamptz[]) AS day (person_id, at)"
-        " JOIN routing.handoff h ON h.person_id = day.person_id AND h.opened_at >= day.at GROUP BY 1",
+        " JOIN routing.handoff h ON h.person_id = day.person_id AND h.assigned_at >= day.at GROUP BY 1",
         list(day_starts),
         list(day_starts.values()),
     )
@@ -104,7 +107,7 @@ async def open_handoffs_of(connection: Connection, person_ids: Sequence[str]) ->
     """Name the open hand-offs of each person who has any."""
     rows = await connection.fetch(
         "SELECT person_id, array_agg(handoff_id ORDER BY handoff_id) AS held FROM routing.handoff"
-        " WHERE open AND person_id = ANY($1::text[]) GROUP BY person_id",
+        " WHERE closed_at IS NULL AND person_id = ANY($1::text[]) GROUP BY person_id",
         list(person_ids),
     )
     return {row["person_id"]: list(row["held"]) for row in rows}

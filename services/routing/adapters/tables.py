@@ -25,12 +25,11 @@ def _columns(kind: Any, names: str) -> list[Column[Any]]:
 
 lead = Table(
     "lead", metadata,
-    *_columns(Text(), "lead_id* state holder? team_id? queue? stage? currency? expected_close? note"),
-    *_columns(Integer(), "cycle seq score reassignments"),
+    *_columns(Text(), "lead_id* state last_handoff_id? queue? reason holder?"),
+    *_columns(Integer(), "cycle recycles last_seq reassigns score"),
     *_columns(BigInteger(), "epoch revision"),
-    *_columns(AT, "cut? since created_at"),
-    *_columns(ARRAY(Text()), "rejected_by"),
-    *_columns(Double(), "amount?"),
+    *_columns(AT, "since cut? cool_down_until? created_at"),
+    *_columns(ARRAY(Text()), "tried rejected_by"), *_columns(Boolean(), "do_not_contact"),
     Index("ix_lead_state", "state"),
     Index("ix_lead_queue", "queue", sql("score DESC"), "since", "lead_id", postgresql_where=sql("queue IS NOT NULL")),
 )  # fmt: skip
@@ -47,6 +46,8 @@ redirect = Table(
     Index("ix_redirect_survivor_id", "survivor_id"),
 )  # fmt: skip
 
+split = Table("split", metadata, *_columns(Text(), "lead_id* from_id"), *_columns(AT, "at"))
+
 transition = Table(
     "transition", metadata,
     Column("transition_id", BigInteger, Identity(always=True), primary_key=True),
@@ -57,19 +58,20 @@ transition = Table(
 
 handoff = Table(
     "handoff", metadata,
-    *_columns(Text(), "handoff_id* lead_id person_id team_id? decision_id policy_version outcome? reason note"),
-    *_columns(Text(), "successor_id?"), *_columns(Integer(), "cycle seq"), *_columns(Boolean(), "open"),
-    *_columns(AT, "opened_at accepted_at? contacted_at? qualified_at? closed_at?"),
+    *_columns(Text(), "handoff_id* lead_id person_id team_id? decision_id state stage? currency? expected_close?"),
+    *_columns(Text(), "outcome? reason note successor_id?"), *_columns(Integer(), "cycle seq"),
+    *_columns(AT, "assigned_at accepted_at? contacted_at? closed_at?"),
+    *_columns(Double(), "amount?"), *_columns(JSONB(), "acts"),
     Unique("lead_id", "cycle", "seq", name="uq_handoff_lead_id_cycle_seq"),
-    Index("uq_handoff_open", "lead_id", unique=True, postgresql_where=sql("open")),
-    Index("ix_handoff_person_open", "person_id", postgresql_where=sql("open")),
-    Index("ix_handoff_person_opened", "person_id", "opened_at"),
-    Index("ix_handoff_opened", "opened_at", "handoff_id"),
+    Index("uq_handoff_open", "lead_id", unique=True, postgresql_where=sql("closed_at IS NULL")),
+    Index("ix_handoff_person_open", "person_id", postgresql_where=sql("closed_at IS NULL")),
+    Index("ix_handoff_person_assigned", "person_id", "assigned_at"),
+    Index("ix_handoff_assigned", "assigned_at", "handoff_id"),
 )  # fmt: skip
 
 act = Table(
     "act", metadata,
-    *_columns(Text(), "handoff_id* act* actor* fingerprint*"), *_columns(AT, "at"), *_columns(JSONB(), "body"),
+    *_columns(Text(), "handoff_id* act* actor*"), *_columns(AT, "at"), *_columns(JSONB(), "body"),
 )  # fmt: skip
 
 parked_command = Table(
@@ -87,21 +89,14 @@ decision = Table(
 
 clock = Table(
     "clock", metadata,
-    *_columns(Text(), "clock_id* lead_id kind handoff_id? person_id? queue? verdict calendar_version policy_version"),
-    *_columns(Integer(), "cycle next_step target_seconds paused_seconds"),
-    *_columns(AT, "started_at due_at wakes_at? breached_at? ended_at?"),
-    *_columns(Boolean(), "during_outage"), *_columns(JSONB(), "plan"),
+    *_columns(Text(), "clock_id* lead_id kind handoff_id? person_id? queue? state"),
+    *_columns(Integer(), "cycle"),
+    *_columns(AT, "started_at due_at wakes_at? stopped_at? breached_at?"), *_columns(JSONB(), "body"),
     Index("ix_clock_wakes_at", "wakes_at", "clock_id", postgresql_where=sql("wakes_at IS NOT NULL")),
-    Index("ix_clock_lead_open", "lead_id", postgresql_where=sql("ended_at IS NULL")),
+    Index("ix_clock_running", "lead_id", postgresql_where=sql("state = 'running'")),
     Index("ix_clock_due_at", "due_at", "clock_id"),
     Index("ix_clock_lead_id", "lead_id"),
     Index("ix_clock_breached_at", "breached_at", postgresql_where=sql("breached_at IS NOT NULL")),
-)  # fmt: skip
-
-pause = Table(
-    "pause", metadata,
-    *_columns(Text(), "clock_id* reason"), *_columns(AT, "began_at* ended_at? limit_at"),
-    *_columns(JSONB(), "actor"),
 )  # fmt: skip
 
 outage = Table(
@@ -114,7 +109,7 @@ outage = Table(
 policy = Table(
     "policy", metadata,
     *_columns(Text(), "version* body pushed_by"), *_columns(Integer(), "number"),
-    *_columns(JSONB(), "holiday_dates"), *_columns(AT, "pushed_at"), *_columns(Boolean(), "active"),
+    *_columns(JSONB(), "resolved"), *_columns(AT, "pushed_at"), *_columns(Boolean(), "active"),
     Unique("number", name="uq_policy_number"),
     Index("uq_policy_active", "active", unique=True, postgresql_where=sql("active")),
 )  # fmt: skip
@@ -123,8 +118,9 @@ team = Table("team", metadata, *_columns(Text(), "team_id*"), *_columns(JSONB(),
 
 person = Table(
     "person", metadata,
-    *_columns(Text(), "person_id* presence"), *_columns(JSONB(), "time_off"), *_columns(Integer(), "weight?"),
-    *_columns(Boolean(), "active in_rotation"), *_columns(BigInteger(), "version"), *_columns(AT, "changed_at"),
+    *_columns(Text(), "person_id*"), *_columns(JSONB(), "time_off"), *_columns(Integer(), "weight?"),
+    *_columns(Boolean(), "active online"), *_columns(BigInteger(), "version"),
+    *_columns(AT, "paused_until? out_of_rotation_until? changed_at"),
 )  # fmt: skip
 
 queue = Table(

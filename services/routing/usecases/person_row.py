@@ -3,13 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """Time off, half-open, aware UTC."""
-
-    start: datetime
-    end: datetime
+from services.routing.domain.policy import TimeOff
 
 
 @dataclass(slots=True)
@@ -17,10 +11,11 @@ class PersonRow:
     """A row of `person`. `weight` overrides the policy's; `version` is the ETag."""
 
     person_id: str
-    presence: str
-    time_off: list[Absence]
-    weight: int | None
+    online: bool
     active: bool
-    in_rotation: bool
+    paused_until: datetime | None
+    out_of_rotation_until: datetime | None
+    time_off: list[TimeOff]
+    weight: int | None
     version: int
     changed_at: datetime

@@ -1,0 +1,41 @@
+"""What a decision reads of a lead, from its file."""
+
+from datetime import datetime
+
+from services.routing.domain.decide import LeadFacts
+from services.routing.domain.lifecycle import DecisionWanted, EvaluateSnapshot
+from services.routing.usecases.lead_file import LeadFile
+from shared.contracts.leads import LeadScored
+
+
+def facts_of(file: LeadFile, wanted: DecisionWanted | None = None) -> LeadFacts:
+    """Return the facts; a lead of which no snapshot came is an unscored one."""
+    snapshot, record = file.snapshot, file.record
+    return LeadFacts(
+        lead_id=record.lead_id,
+        cycle=record.cycle,
+        grade=snapshot.grade if snapshot else "",
+        fit=snapshot.fit if snapshot else 0,
+        engagement=snapshot.engagement if snapshot else 0,
+        hand_raise=snapshot.hand_raise if snapshot else False,
+        level_reason=snapshot.level_reason if snapshot else None,
+        traits=snapshot.traits if snapshot else {},
+        rejected_by=record.rejected_by,
+        tried=record.tried,
+        excluded=wanted.excluded if wanted else frozenset(),
+        queued_at=record.since,
+        only_person=wanted.only_person if wanted else None,
+        only_team=wanted.only_team if wanted else None,
+        model_version=snapshot.model_version if snapshot else "",
+    )
+
+
+def evaluation_of(snapshot: LeadScored) -> EvaluateSnapshot:
+    """Return what the lifecycle asks of a snapshot."""
+    return EvaluateSnapshot(snapshot.cycle, snapshot.enters, snapshot.holds, snapshot.do_not_contact)
+
+
+def system_delay_seconds(file: LeadFile, now: datetime) -> float | None:
+    """Return the seconds from the arrival of the event that qualified the lead until now."""
+    received = file.snapshot.trigger_received_at if file.snapshot else None
+    return max(0.0, (now - received).total_seconds()) if received else None

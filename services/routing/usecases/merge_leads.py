@@ -1,0 +1,117 @@
+"""Two leads become one, or one becomes two, as scoring says: redirect, records, hand-offs, clocks, events."""
+
+from dataclasses import replace
+
+import msgspec
+
+from services.routing.domain import sla
+from services.routing.domain.lifecycle import Actor
+from services.routing.domain.merge import Merged, Side, merge, unmerge
+from services.routing.usecases.carry_out import record_move, tell_closed
+from services.routing.usecases.desk import Desk
+from services.routing.usecases.keep_clocks import change_clocks, settle
+from services.routing.usecases.lead_file import LeadFile
+from shared.contracts import handoffs as told
+from shared.contracts import leads
+from shared.contracts.leads import LeadMerged, LeadUnmerged
+
+
+def merge_pair(desk: Desk, loser_id: str, survivor_id: str, actor: Actor) -> None:
+    """Redirect the loser and join what routing holds of both; a pair joined before changes nothing."""
+    if loser_id in desk.redirects:
+        return
+    survivor_id = desk.survivor_of(survivor_id)
+    if survivor_id == loser_id:
+        return
+    loser, survivor = desk.files[loser_id], desk.files[survivor_id]
+    desk.redirects[loser_id] = desk.new_redirects[loser_id] = survivor_id
+    waiting = desk.wanted.pop(loser_id, None) is not None
+    desk.touched.discard(loser_id)
+    desk.snapshots.pop(loser_id, None)
+    if not loser.known:
+        return
+    merged = merge(Side(survivor.record, survivor.handoff), Side(loser.record, loser.handoff), desk.now)
+    _inherit_snapshot(desk, survivor, loser)
+    fact = LeadMerged(loser_id, survivor_id, loser.epoch, loser.revision, desk.now)
+    desk.tell(leads.MERGED, survivor_id, lambda: fact)
+    _keep(desk, survivor, loser, merged, actor)
+    if merged.decide is not None:
+        desk.wanted[survivor_id] = merged.decide
+    elif survivor.record.state not in ("qualified", "opportunity"):
+        desk.wanted.pop(survivor_id, None)
+    assert not waiting or survivor_id in desk.wanted or survivor.record.state != "qualified"
+
+
+def _inherit_snapshot(desk: Desk, survivor: LeadFile, loser: LeadFile) -> None:
+    """Until the survivor's own snapshot comes, the loser's is what we know; any later one replaces it."""
+    if survivor.snapshot is None and loser.snapshot is not None:
+        survivor.snapshot = msgspec.structs.replace(loser.snapshot, lead_id=survivor.lead_id, revision=0)
+        desk.snapshots[survivor.lead_id] = survivor.snapshot
+    survivor.created_at = min(survivor.created_at, loser.created_at)
+    survivor.known = True
+
+
+def _keep(desk: Desk, survivor: LeadFile, loser: LeadFile, merged: Merged, actor: Actor) -> None:
+    """Store what the merge says: hand-offs, clocks of both, moves, the cycle that is open now."""
+    before = survivor.handoff
+    survivor.record = merged.record
+    survivor.handoff = merged.kept
+    survivor.last_holder = survivor.last_holder or loser.last_holder
+    desk.touched.add(survivor.lead_id)
+    desk.frees = desk.frees or merged.frees
+    if merged.superseded is not None:
+        desk.closed[merged.superseded.id] = merged.superseded
+        tell_closed(desk, merged.superseded, actor)
+    _move_clocks(desk, survivor, loser, merged)
+    change_clocks(desk, survivor, merged.clocks)
+    named = merged.kept or before
+    for move in merged.moves:
+        record_move(desk, survivor, move, actor, named.id if named else None)
+    opened = merged.cycle_opened
+    cycle = told.CycleOpened(survivor.lead_id, opened.cycle, opened.cut, desk.now, opened.why)
+    desk.tell(told.CYCLE_OPENED, survivor.lead_id, lambda: cycle)
+
+
+def _move_clocks(desk: Desk, survivor: LeadFile, loser: LeadFile, merged: Merged) -> None:
+    """The kept hand-off's clocks go on under the survivor; those of the other hand-off are cancelled."""
+    kept_id = merged.kept.id if merged.kept else None
+    for clock in loser.clocks.values():
+        moved = replace(clock, lead_id=survivor.lead_id, cycle=merged.record.cycle)
+        survivor.clocks[clock.id] = moved
+        if clock.state == "running" and (clock.handoff_id is None or clock.handoff_id != kept_id):
+            settle(desk, survivor, sla.cancel(moved, desk.now), ())
+    loser.clocks.clear()
+    for clock in list(survivor.clocks.values()):
+        if clock.state == "running" and clock.handoff_id not in (None, kept_id):
+            settle(desk, survivor, sla.cancel(clock, desk.now), ())
+
+
+def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
+    """Give the open hand-off to the lead that owns the identity that qualified; the other starts nurturing."""
+    lead_id = desk.survivor_of(message.lead_id)
+    if message.new_lead_id in desk.split or desk.survivor_of(message.new_lead_id) != message.new_lead_id:
+        return
+    stays, leaves = desk.files[lead_id], desk.files[message.new_lead_id]
+    if not stays.known:
+        return
+    desk.split[message.new_lead_id] = desk.new_splits[message.new_lead_id] = lead_id
+    goes_to = message.new_lead_id if message.handoff_goes_to == message.new_lead_id else lead_id
+    if leaves.known and (goes_to == lead_id or leaves.handoff is not None):
+        return  # the new lead has been told of before and stands on its own feet already
+    parted = unmerge(Side(stays.record, stays.handoff), message.new_lead_id, goes_to, desk.now)
+    clocks = dict(stays.clocks)
+    stays.record, stays.handoff = parted.stays.record, parted.stays.handoff
+    leaves.record, leaves.handoff, leaves.known = parted.leaves.record, parted.leaves.handoff, True
+    if goes_to == leaves.lead_id:
+        _inherit_snapshot(desk, leaves, stays)
+        leaves.last_holder = stays.last_holder
+        leaves.clocks = {key: replace(clock, lead_id=leaves.lead_id) for key, clock in clocks.items()}
+        stays.clocks.clear()
+        desk.wanted.pop(lead_id, None)
+    desk.touched |= {stays.lead_id, leaves.lead_id}
+    change_clocks(desk, stays, parted.clocks)
+    for move in parted.moves:
+        record_move(desk, stays, move, actor, None)
+    opened = parted.cycle_opened
+    cycle = told.CycleOpened(leaves.lead_id, opened.cycle, opened.cut, desk.now, opened.why)
+    desk.tell(told.CYCLE_OPENED, leaves.lead_id, lambda: cycle)
