@@ -23,12 +23,10 @@ def line_of(event: Mapping[str, Any]) -> str | None:
 
 def scored_line(scored: Data, at: datetime) -> str:
     """Return the line for a scoring snapshot (`leadline.lead.scored.v1`)."""
-    why = (
-        f", over the threshold ({_words(scored.get('level_reason') or 'threshold')})"
-        if scored.get("enters")
-        else ""
-    )
-    text = f"scored {_points(scored['fit'])} fit, {_points(scored['engagement'])} engagement: {scored['grade']}{why}"
+    reason = _words(scored.get("level_reason") or "threshold")
+    why = f", over the threshold ({reason})" if scored.get("enters") else ""
+    points = f"{_points(scored['fit'])} fit, {_points(scored['engagement'])} engagement"
+    text = f"scored {points}: {scored['grade']}{why}"
     return f"{_clock(at.isoformat())}  {str(scored['lead_id'])[:11]:<11}  {text}"
 
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from shared.observability.logging import configure_logging
 from shared.runtime import RoleName, Runner, WiredService
+from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
 
@@ -31,7 +32,7 @@ STOPPED_BY_SECOND_SIGNAL = 130
 # The end of this pipe is held by the supervisor alone: it closes when the supervisor dies, however it dies.
 PARENT_PIPE_VARIABLE = "LEADLINE_PARENT_PIPE"
 
-SettingsT = TypeVar("SettingsT")
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 GivenT = TypeVar("GivenT", contravariant=True)
 
 
@@ -176,18 +177,10 @@ def run_process(main: Callable[[asyncio.Event], Any]) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(body())
-    except Exception as fault:
-        # The class alone: the text of an exception may quote what a lead has sent.
-        log.critical("process.failed", fault=type(fault).__name__, where=_where(fault))
+    except Exception:
+        log.exception("process.failed")
         return 1
     return 0
-
-
-def _where(fault: BaseException) -> str:
-    trace = fault.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -214,10 +207,11 @@ def run_service(
 ) -> int:
     """Run the roles that the command line names, of one service; return the exit status."""
     options, roles = parse_roles(arguments, program=wire.__module__.removesuffix(".bootstrap"))
-    configure_logging()
+    settings = settings_class()
+    configure_logging(settings.log_level, settings.log_format)
 
     async def main(stop: asyncio.Event) -> None:
-        async with wire(settings_class()) as service:
+        async with wire(settings) as service:
             runners: list[tuple[str, Runner]] = []
             for role in roles:
                 if role == "api":

@@ -15,7 +15,7 @@ def api(
     database: DatabaseUrl = None,
 ) -> None:
     """Serve HTTP for all three services in one process."""
-    _use(database)
+    _prepare(database)
     from leadline.api import serve
     from leadline.standalone import LISTEN_DESCRIPTOR_VARIABLE
     from shared.process import listen, run_process
@@ -27,13 +27,18 @@ def api(
 
 def work(database: DatabaseUrl = None) -> None:
     """Run worker, relay and timer of all three services in one process."""
-    _use(database)
+    _prepare(database)
     from leadline.work import work as run_work
     from shared.process import run_process
 
     raise typer.Exit(run_process(run_work))
 
 
-def _use(database: str | None) -> None:
+def _prepare(database: str | None) -> None:
+    from shared.observability.logging import configure_logging
+    from shared.settings import ServiceSettings
+
     if database:
         os.environ["LEADLINE_DATABASE_URL"] = database
+    settings = ServiceSettings()
+    configure_logging(settings.log_level, settings.log_format)

@@ -72,8 +72,9 @@ def welcome(ready: "Ready") -> list[str]:
 def things_to_try(ready: "Ready") -> list[str]:
     """Return three commands that work when pasted into another terminal."""
     form = '{"email": "ada@example.com", "message": "Please show me a demo"}'
+    bearer = f"-H 'authorization: Bearer {ready.keys['read']}'"
     return [
         f"curl -s {ready.url}/v1/forms/website -H 'content-type: application/json' -d '{form}'",
-        f"curl -s '{ready.url}/v1/leads?email=ada@example.com' -H 'authorization: Bearer {ready.keys['read']}'",
-        f"curl -s {ready.url}/v1/handoffs -H 'authorization: Bearer {ready.keys['read']}'",
+        f"curl -s {bearer} '{ready.url}/v1/leads?email=ada@example.com'",
+        f"curl -s {bearer} {ready.url}/v1/handoffs",
     ]

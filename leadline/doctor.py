@@ -1,0 +1,158 @@
+"""Checks of an installation. Each is one line with, where it is not well, a command or setting that mends it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import asyncpg
+
+from leadline.api_keys import administrator
+from shared.contracts.topics import TOPICS, consumer_group
+from shared.db import migrate
+from shared.db.roles import roles_sql, roles_usable
+
+Connection = asyncpg.Connection[asyncpg.Record]
+
+OLDEST_POSTGRES = 15
+MOST_SKEW_SECONDS = 1.0
+# A message in the log for longer than this although its group is alive is a fault, not a backlog.
+MUCH_LAG = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One result. A `warning` does not fail the doctor; `fix` says what to do."""
+
+    area: str
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    detail: str
+    fix: str = ""
+
+
+async def check_installation(database_url: str) -> list[Check]:
+    """Return all checks that need nothing but the database, in the order in which they build on each other."""
+    try:
+        async with administrator(database_url) as connection:
+            checks = [await _version(connection), *await _durability(connection)]
+            migrations = await _migrations(database_url)
+            checks.append(migrations)
+            if migrations.status == "ok":
+                for check in AFTER_MIGRATIONS:
+                    checks += await check(connection)
+            return checks
+    except (OSError, asyncpg.PostgresError, TimeoutError) as gone:
+        detail = f"cannot be reached ({type(gone).__name__})"
+        return [Check("storage", "reachable", "failed", detail, "is the server up, and the URL right?")]
+
+
+async def _version(connection: Connection) -> Check:
+    major = connection.get_server_version().major
+    if major < OLDEST_POSTGRES:
+        return Check("storage", "version", "failed", f"PostgreSQL {major}", "use PostgreSQL 15 or newer")
+    return Check("storage", "version", "ok", f"PostgreSQL {major}")
+
+
+async def _durability(connection: Connection) -> list[Check]:
+    checks = []
+    for setting, why in (
+        ("fsync", "a power loss could lose accepted events"),
+        ("full_page_writes", "a power loss could tear pages"),
+        ("synchronous_commit", "a crash could lose accepted events"),
+    ):
+        value = await connection.fetchval("SELECT current_setting($1)", setting)
+        off = value == "off"
+        fix = f"ALTER SYSTEM SET {setting} = on; SELECT pg_reload_conf();" if off else ""
+        detail = f"{setting} = {value}" + (f": {why}" if off else "")
+        checks.append(Check("storage", setting, "failed" if off else "ok", detail, fix))
+    return checks
+
+
+async def _migrations(database_url: str) -> Check:
+    pending = await asyncio.to_thread(migrate.pending, database_url)
+    if pending:
+        detail = f"pending: {', '.join(pending)}"
+        return Check("storage", "migrations", "failed", detail, "leadline db upgrade")
+    at = await asyncio.to_thread(migrate.current, database_url)
+    return Check("storage", "migrations", "ok", f"at {at}")
+
+
+async def _roles(connection: Connection) -> list[Check]:
+    if await roles_usable(connection):
+        return [Check("storage", "roles", "ok", "each service has a role of its own")]
+    user = await connection.fetchval("SELECT current_user")
+    detail = "all services share one role: nothing keeps them out of each other's tables"
+    return [Check("storage", "roles", "warning", detail, roles_sql(user))]
+
+
+async def _clock(connection: Connection) -> list[Check]:
+    before = datetime.now(UTC)
+    theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    after = datetime.now(UTC)
+    skew = abs((theirs - (before + (after - before) / 2)).total_seconds())
+    if skew > MOST_SKEW_SECONDS:
+        detail = f"this machine and the database differ by {skew:.1f} s"
+        return [Check("time", "clock skew", "warning", detail, "run NTP on both")]
+    return [Check("time", "clock skew", "ok", f"{skew * 1000:.0f} ms")]
+
+
+async def _bus(connection: Connection) -> list[Check]:
+    checks = []
+    for topic in TOPICS:
+        heads = {
+            row["partition"]: row["next_offset"]
+            for row in await connection.fetch("SELECT * FROM bus.heads($1)", topic.name)
+        }
+        if len(heads) != topic.partitions:
+            detail = f"{topic.name} has {len(heads)} of {topic.partitions} partitions"
+            checks.append(Check("bus", topic.name, "failed", detail, "leadline up declares the topics"))
+            continue
+        for service in topic.consumers:
+            lag = await _lag(connection, service, topic.name, heads)
+            status: Literal["ok", "warning"] = "warning" if lag > MUCH_LAG else "ok"
+            fix = "is `leadline work` running? see its log" if status == "warning" else ""
+            checks.append(
+                Check(
+                    "bus",
+                    f"{topic.name} -> {service}",
+                    status,
+                    f"{lag} behind, group {consumer_group(service)}",
+                    fix,
+                )
+            )
+    return checks
+
+
+async def _lag(connection: Connection, schema: str, topic: str, heads: dict[int, int]) -> int:
+    rows = await connection.fetch(
+        f"SELECT partition, next_offset FROM {schema}.consumer_position WHERE topic = $1", topic
+    )
+    positions = {row["partition"]: row["next_offset"] for row in rows}
+    return sum(head - positions.get(partition, 0) for partition, head in heads.items())
+
+
+async def _dead_letters(connection: Connection) -> list[Check]:
+    checks = []
+    for service in ("ingest", "scoring", "routing"):
+        held = await connection.fetchval(f"SELECT count(*) FROM {service}.dead_letter WHERE status = 'held'")
+        if held:
+            fix = f"leadline deadletters list --service {service}"
+            checks.append(Check("data", f"{service} dead letters", "warning", f"{held} held", fix))
+    return checks or [Check("data", "dead letters", "ok", "none held")]
+
+
+async def _keys(connection: Connection) -> list[Check]:
+    rows = await connection.fetch("SELECT * FROM platform.list_keys()")
+    live = [row for row in rows if row["revoked_at"] is None]
+    if not any("admin" in row["scopes"] for row in live):
+        return [
+            Check("keys", "admin key", "warning", "there is none", "leadline keys create ops --scope admin")
+        ]
+    return [Check("keys", "keys", "ok", f"{len(live)} in force")]
+
+
+AFTER_MIGRATIONS: tuple[Callable[[Connection], Coroutine[Any, Any, list[Check]]], ...] = (
+    _roles, _clock, _bus, _dead_letters, _keys,
+)  # fmt: skip

@@ -1,0 +1,96 @@
+"""What a person at the terminal reads for each event of the feed."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from leadline.console import line_of, scored_line
+from shared.contracts.topics import HANDOFFS
+
+AT = "2026-11-02T10:00:00+00:00"
+LEAD = "ld_0123456789abcdef"
+
+
+def told(kind: str, **data: Any) -> str:
+    line = line_of({"type": kind, "time": AT, "data": {"lead_id": LEAD, "at": AT, **data}})
+    assert line is not None
+    return line.split("  ", 2)[2].strip()
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [
+        ("leadline.lead.qualified.v1", {"grade": "A1"}, "qualified (MQL, grade A1)"),
+        (
+            "leadline.lead.qualified.v1",
+            {"grade": "B2", "queue": "inbound"},
+            "qualified (MQL, grade B2); waits in queue inbound",
+        ),
+        (
+            "leadline.handoff.assigned.v1",
+            {"person_id": "ana", "rep": {"name": "Ana Silva"}, "reason": "territory DACH"},
+            "handed over to Ana Silva: territory DACH",
+        ),
+        ("leadline.handoff.accepted.v1", {"person_id": "ana"}, "accepted by ana"),
+        (
+            "leadline.handoff.closed.v1",
+            {"person_id": "ana", "outcome": "rejected", "reason": "no_budget"},
+            "rejected by ana (no budget)",
+        ),
+        (
+            "leadline.handoff.closed.v1",
+            {"person_id": "ana", "outcome": "timed_out"},
+            "taken from ana: not accepted in time",
+        ),
+        (
+            "leadline.lead.lifecycle_changed.v1",
+            {"from_state": "assigned", "to_state": "recycled", "reason": "no_budget"},
+            "assigned -> recycled: no budget",
+        ),
+        ("leadline.lead.merged.v1", {"survivor_id": "ld_fedcba9876543210"}, "merged into ld_fedcba98"),
+        ("leadline.handoff.cycle_opened.v1", {"cycle": 2, "why": "recycled"}, "cycle 2 opened (recycled)"),
+    ],
+)
+def test_each_event_is_told_in_the_words_of_sales(kind: str, data: dict[str, Any], text: str) -> None:
+    assert told(kind, **data) == text
+
+
+def test_moves_that_have_an_event_of_their_own_are_not_told_twice() -> None:
+    event = {
+        "type": "leadline.lead.lifecycle_changed.v1",
+        "time": AT,
+        "data": {"lead_id": LEAD, "from_state": "qualified", "to_state": "assigned"},
+    }
+    assert line_of(event) is None
+
+
+def test_every_type_on_the_feed_has_a_line() -> None:
+    from leadline.console import LINES
+
+    assert set(HANDOFFS.types) == set(LINES)
+
+
+def test_an_unknown_type_says_nothing_rather_than_failing() -> None:
+    assert line_of({"type": "leadline.other.v9", "time": AT, "data": {}}) is None
+
+
+def test_a_line_never_shows_the_lead_as_a_person() -> None:
+    person = {"email": "ada@example.com", "first_name": "Ada"}
+    line = told("leadline.handoff.assigned.v1", person_id="ana", reason="fit", person=person)
+    assert "ada" not in line.lower()
+
+
+def test_a_snapshot_is_told_with_points_grade_and_why_it_qualifies() -> None:
+    line = scored_line(
+        {
+            "lead_id": LEAD,
+            "fit": 61500,
+            "engagement": 40000,
+            "grade": "B2",
+            "enters": True,
+            "level_reason": "hand_raise",
+        },
+        datetime(2026, 11, 2, tzinfo=UTC),
+    )
+    assert line.endswith("scored 62 fit, 40 engagement: B2, over the threshold (hand raise)")

@@ -1,0 +1,104 @@
+"""How a process ends: by a fault of a part, by being asked to, or by the death of its supervisor."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import pytest
+
+from shared import process
+from shared.process import PARENT_PIPE_VARIABLE, RoleEnded, run_roles
+
+
+class Waits:
+    """Runs until asked to stop; remembers that it finished its work in hand."""
+
+    def __init__(self) -> None:
+        self.finished = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        await asyncio.sleep(0)
+        self.finished = True
+
+
+class Fails:
+    async def run(self, stop: asyncio.Event) -> None:
+        raise ConnectionError("gone")
+
+
+class Returns:
+    async def run(self, stop: asyncio.Event) -> None:
+        return
+
+
+class NeverEnds:
+    async def run(self, stop: asyncio.Event) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_part_that_fails_ends_the_others_and_is_raised() -> None:
+    with pytest.raises(ConnectionError):
+        await run_roles([("a", NeverEnds()), ("b", Fails())], asyncio.Event())
+
+
+async def test_a_part_that_returns_unasked_is_a_fault() -> None:
+    with pytest.raises(RoleEnded, match="relay"):
+        await run_roles([("relay", Returns())], asyncio.Event())
+
+
+async def test_asked_to_stop_every_part_finishes_what_it_has_in_hand() -> None:
+    stop = asyncio.Event()
+    parts = [Waits(), Waits()]
+    running = asyncio.create_task(run_roles([("a", parts[0]), ("b", parts[1])], stop))
+    await asyncio.sleep(0)
+    stop.set()
+    await running
+    assert [part.finished for part in parts] == [True, True]
+
+
+async def test_a_part_that_does_not_drain_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "DRAIN_SECONDS", 0.01)
+    stop = asyncio.Event()
+    stop.set()
+    await asyncio.wait_for(run_roles([("a", NeverEnds())], stop), 5)
+
+
+CHILD = """
+import sys
+from shared.process import run_process
+async def main(stop):
+    print("up", flush=True)
+    await stop.wait()
+    print("drained", flush=True)
+sys.exit(run_process(main))
+"""
+
+
+def test_a_process_drains_when_the_pipe_of_its_supervisor_closes() -> None:
+    reading, writing = os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD],
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=(reading,),
+        env={**os.environ, PARENT_PIPE_VARIABLE: str(reading)},
+    )
+    os.close(reading)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    os.close(writing)
+    output, _ = child.communicate(timeout=30)
+    assert "drained\n" in output
+    assert child.returncode == 0
+
+
+def test_the_first_signal_drains_a_process() -> None:
+    child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    child.terminate()
+    output, _ = child.communicate(timeout=30)
+    assert "drained\n" in output
+    assert child.returncode == 0
