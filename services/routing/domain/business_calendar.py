@@ -3,11 +3,15 @@
 Open sets are computed on stretches of constant UTC offset, so gaps and folds need no special case.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from services.routing.domain.time_zones import stretches
 
 DAY_SECONDS = 86_400
+HORIZON_DAYS = 3_660  # ten years: no SLA target is longer, so a later deadline is a mistake
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Span = tuple[datetime, datetime]
@@ -24,7 +28,7 @@ class BeyondHorizon(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
-    """Opening hours in seconds after local midnight of the date it starts on; `end` > 86400 runs past midnight."""
+    """Opening hours in seconds after midnight of the local date they start on; from 86400 on: the next day."""
 
     start: int
     end: int
@@ -55,14 +59,82 @@ class Calendar:
             raise NeverOpen(f"calendar {self.id!r} is never open")
 
 
+def _openings(calendar: Calendar, day: date) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the naive local spans of the intervals that start on `day`, ascending."""
+    if day in calendar.holidays:
+        return
+    midnight = datetime.combine(day, time())
+    for interval in sorted(calendar.weekly[day.weekday()]):
+        yield midnight + timedelta(seconds=interval.start), midnight + timedelta(seconds=interval.end)
+
+
 def is_open(calendar: Calendar, at: datetime) -> bool:
     """Tell whether the instant `at` (aware) is open."""
-    raise NotImplementedError
+    local = at.astimezone(ZoneInfo(calendar.timezone)).replace(tzinfo=None)
+    days = (local.date() - timedelta(days=1), local.date())
+    return any(low <= local < high for day in days for low, high in _openings(calendar, day))
+
+
+def _raw_spans(calendar: Calendar, start: datetime, end: datetime) -> Iterator[Span]:
+    """Yield open spans ascending by start; they may touch or overlap."""
+    for low, high, offset in stretches(calendar.timezone, start, end):
+        local_low, local_high = (low + offset).replace(tzinfo=None), (high + offset).replace(tzinfo=None)
+        day = local_low.date() - timedelta(days=1)
+        while day <= local_high.date():
+            for opens, closes in _openings(calendar, day):
+                opens, closes = max(opens, local_low), min(closes, local_high)
+                if opens < closes:
+                    yield (opens - offset).replace(tzinfo=UTC), (closes - offset).replace(tzinfo=UTC)
+            day += timedelta(days=1)
+
+
+def _disjoint(spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield the spans without what an earlier one covers; unlike `_joined` it never looks ahead."""
+    reached: datetime | None = None
+    for low, high in spans:
+        if reached is not None:
+            low = max(low, reached)
+        if low < high:
+            yield low, high
+            reached = high
+
+
+def _joined(spans: Iterable[Span]) -> Iterator[Span]:
+    """Join spans that touch or overlap; they come ascending by start."""
+    current: Span | None = None
+    for span in spans:
+        if current is None:
+            current = span
+        elif span[0] <= current[1]:
+            current = current[0], max(current[1], span[1])
+        else:
+            yield current
+            current = span
+    if current is not None:
+        yield current
 
 
 def open_intervals(calendar: Calendar, start: datetime, end: datetime) -> Iterator[Span]:
     """Yield the open spans within [start, end) in order, disjoint and not touching, in UTC."""
-    raise NotImplementedError
+    if start < end:
+        yield from _joined(_raw_spans(calendar, start, end))
+
+
+def _unpaused(spans: Iterable[Span], pauses: Sequence[Span]) -> Iterator[Span]:
+    """Yield what the pauses leave of the spans, ascending."""
+    joined = list(_joined(sorted(p for p in pauses if p[0] < p[1])))
+    first = 0
+    for low, high in spans:
+        while first < len(joined) and joined[first][1] <= low:
+            first += 1
+        for begins, ends in joined[first:]:
+            if begins >= high:
+                break
+            if begins > low:
+                yield low, begins
+            low = max(low, ends)
+        if low < high:
+            yield low, high
 
 
 def add_business(
@@ -70,24 +142,49 @@ def add_business(
 ) -> datetime:
     """Return the first instant (UTC) by which `seconds` of open, unpaused time have passed since `start`.
 
-    Pauses may overlap and come in any order: an instant counts as paused once. Zero seconds is `start` itself.
+    Pauses may overlap and come in any order: an instant is paused once. Zero seconds is `start` itself.
     Raises BeyondHorizon.
     """
-    raise NotImplementedError
+    left = timedelta(seconds=seconds)
+    if left <= timedelta():
+        return start.astimezone(UTC)
+    end = start + timedelta(days=HORIZON_DAYS)
+    for low, high in _unpaused(_disjoint(_raw_spans(calendar, start, end)), pauses):
+        if high - low >= left:
+            return low + left
+        left -= high - low
+    raise BeyondHorizon(f"{seconds:.0f} s on calendar {calendar.id!r} end after {HORIZON_DAYS} days")
 
 
 def business_between(
     calendar: Calendar, start: datetime, end: datetime, pauses: Sequence[Span] = ()
 ) -> float:
     """Return the open, unpaused seconds within [start, end); 0 when `end` is not after `start`."""
-    raise NotImplementedError
+    if end <= start:
+        return 0.0
+    spans = _unpaused(_disjoint(_raw_spans(calendar, start, end)), pauses)
+    return sum((high - low for low, high in spans), timedelta()).total_seconds()
 
 
 def next_open(calendar: Calendar, now: datetime) -> datetime:
-    """Return `now` if open, else the next opening instant (UTC)."""
-    raise NotImplementedError
+    """Return `now` if open, else the next opening instant (UTC); raises BeyondHorizon."""
+    for low, _ in _raw_spans(calendar, now, now + timedelta(days=HORIZON_DAYS)):
+        return low
+    raise BeyondHorizon(f"calendar {calendar.id!r} stays closed for {HORIZON_DAYS} days")
 
 
 def next_change(calendar: Calendar, now: datetime) -> datetime | None:
-    """Return the first instant after `now` at which open turns closed or back; None if always open."""
-    raise NotImplementedError
+    """Return the first instant after `now` at which open turns closed or back; None if none within years."""
+    if _is_always_open(calendar, now):
+        return None
+    end = now + timedelta(days=HORIZON_DAYS)
+    for low, high in open_intervals(calendar, now, end):
+        if low > now:
+            return low
+        return high if high < end else None
+    return None
+
+
+def _is_always_open(calendar: Calendar, now: datetime) -> bool:
+    whole_days = all((Interval(0, DAY_SECONDS),) == tuple(day) for day in calendar.weekly)
+    return whole_days and all(day < now.date() - timedelta(days=2) for day in calendar.holidays)

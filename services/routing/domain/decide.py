@@ -8,9 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from services.routing.domain.eligibility import MemberState, Refusal
-from services.routing.domain.policy import Policy, Scalar, Target
-from services.routing.domain.rotation import Rotation
+from services.routing.domain.business_calendar import next_change
+from services.routing.domain.conditions import holds
+from services.routing.domain.eligibility import MemberState, Need, Refusal, judge, own_changes
+from services.routing.domain.policy import (
+    Account,
+    Condition,
+    Person,
+    Policy,
+    Rule,
+    Scalar,
+    SlaPolicy,
+    Target,
+)
+from services.routing.domain.rotation import UNIT, Rotation, Standing, Turn, take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,14 @@ class Roster:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One member of the chosen team (or the one person asked) with the numbers that decided.
+    """One member of a team asked (or the one person asked) with the numbers that decided.
 
     `lost_because`: a refusal code, `not_their_turn`, or "" for the one chosen. Shares in 1e-9 leads,
     as they stood before this lead with this lead's credit added; `deadline` in turns.
     """
 
     person_id: str
+    team_id: str | None
     lost_because: Refusal | Literal["not_their_turn", ""]
     numbers: dict[str, str | int] = field(default_factory=dict)
     weight: int = 1
@@ -66,7 +78,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class PathStep:
-    """One rule or target looked at: `matched`/`not_matched` for rules, `taken`/`nobody_eligible`/... for targets."""
+    """One rule or target looked at.
+
+    `result`: matched or not_matched for a rule; taken, nobody_eligible or no_account for a target.
+    """
 
     rule: str
     result: str
@@ -96,19 +111,210 @@ class Decision:
     rotation: Rotation | None = None
 
 
+@dataclass(slots=True)
+class _Inquiry:
+    """What was looked at on the way to a decision."""
+
+    lead: LeadFacts
+    policy: Policy
+    roster: Roster
+    now: datetime
+    account: Account | None
+    path: list[PathStep] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
+
+    def lookup(self, name: str) -> object:
+        """Return what is known of a field that conditions may name."""
+        self.read.add(name)
+        return _value(self.lead, self.account, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The end of an inquiry: a person, perhaps by a team's turn."""
+
+    person_id: str
+    team_id: str | None
+    turn: Turn | None = None
+
+
 def decide(lead: LeadFacts, policy: Policy, roster: Roster, now: datetime) -> Decision:
-    """Return who gets the lead at `now`, and why. The caller holds the row of the decided team locked."""
-    raise NotImplementedError
+    """Return who gets the lead at `now`, and why. The caller holds the rows of `teams_touched` locked."""
+    inquiry = _Inquiry(lead, policy, roster, now, account_of(lead, policy))
+    rule = _matching_rule(inquiry)
+    need = Need(_skills_needed(lead, rule), lead.rejected_by, lead.tried, lead.excluded)
+    for target in rule.targets:
+        if target.kind == "queue":
+            inquiry.path.append(PathStep(rule.id, "taken", target))
+            return _decision(inquiry, rule, None, target.id)
+        taken = _ask(inquiry, target, need)
+        result = "taken" if taken else "nobody_eligible"
+        if target.kind == "account_owner" and inquiry.account is None:
+            result = "no_account"
+        inquiry.path.append(PathStep(rule.id, result, target))
+        if taken:
+            return _decision(inquiry, rule, taken, None)
+    return _decision(inquiry, rule, None, policy.last_queue)
+
+
+def _matching_rule(inquiry: _Inquiry) -> Rule:
+    """Return the first rule that matches; an order to one person or team goes before all rules."""
+    lead, policy = inquiry.lead, inquiry.policy
+    last = Target("queue", policy.last_queue)
+    if lead.only_person is not None:
+        return Rule("asked-person", Condition(), (Target("person", lead.only_person), last))
+    if lead.only_team is not None:
+        return Rule("asked-team", Condition(), (Target("team", lead.only_team), last))
+    for rule in policy.rules:
+        matched = holds(rule.when, inquiry.lookup)
+        inquiry.path.append(PathStep(rule.id, "matched" if matched else "not_matched"))
+        if matched:
+            return rule
+    return Rule("last-queue", Condition(), (last,))
+
+
+def _ask(inquiry: _Inquiry, target: Target, need: Need) -> _Taken | None:
+    """Ask the people behind a target; note each one's numbers and why they lose."""
+    if target.kind == "team":
+        return _ask_team(inquiry, target.id, need)
+    person_id = target.id
+    if target.kind == "account_owner":
+        person_id = inquiry.account.owner if inquiry.account else ""
+    person = inquiry.policy.people.get(person_id)
+    if person is None:
+        return None
+    member = inquiry.roster.members.get(person_id, MemberState())
+    verdict = judge(person, member, need, inquiry.policy, inquiry.now)
+    # Whoever names a person knows what the hours and caps say; only a deactivated one cannot be named.
+    by_hand = inquiry.lead.only_person == person_id and verdict.refusal != "deactivated"
+    lost: Refusal | Literal[""] = "" if by_hand or verdict.refusal is None else verdict.refusal
+    numbers = verdict.numbers
+    if by_hand and verdict.refusal:
+        numbers = {**numbers, "overridden": verdict.refusal}
+    inquiry.candidates.append(Candidate(person_id, None, lost, numbers, until=verdict.until))
+    return None if lost else _Taken(person_id, person.teams[0] if person.teams else None)
+
+
+def _ask_team(inquiry: _Inquiry, team_id: str, need: Need) -> _Taken | None:
+    members = inquiry.policy.members(team_id)
+    states = inquiry.roster.members
+    verdicts = {
+        p.id: judge(p, states.get(p.id, MemberState()), need, inquiry.policy, inquiry.now) for p in members
+    }
+    weights = {p.id: p.weight for p in members if verdicts[p.id].eligible}
+    rotation = inquiry.roster.rotations.get(team_id, Rotation())
+    turn = take_turn(rotation, weights) if weights else None
+    for person in members:
+        verdict = verdicts[person.id]
+        standing = rotation.standings.get(person.id, Standing())
+        if turn:
+            standing = turn.before.get(person.id, standing)
+        lost: Refusal | Literal["not_their_turn", ""] = verdict.refusal or "not_their_turn"
+        if turn and turn.person_id == person.id:
+            lost = ""
+        inquiry.candidates.append(
+            Candidate(
+                person.id,
+                team_id,
+                lost,
+                verdict.numbers,
+                person.weight,
+                standing.share,
+                standing.assigned,
+                turn.deadlines.get(person.id) if turn else None,
+                verdict.until,
+            )  # fmt: skip
+        )
+    return _Taken(turn.person_id, team_id, turn) if turn else None
+
+
+def _decision(inquiry: _Inquiry, rule: Rule, taken: _Taken | None, queue: str | None) -> Decision:
+    lead, policy = inquiry.lead, inquiry.policy
+    turn = taken.turn if taken else None
+    calendars = {policy.people[c.person_id].calendar for c in inquiry.candidates}
+    always = {"grade", "fit", "engagement", "hand_raise"}
+    return Decision(
+        lead_id=lead.lead_id, cycle=lead.cycle, at=inquiry.now,
+        person_id=taken.person_id if taken else None, team_id=taken.team_id if taken else None, queue=queue,
+        rule=rule.id, reason=_reason(rule, taken, queue, policy), path=tuple(inquiry.path),
+        candidates=tuple(inquiry.candidates),
+        inputs={name: _scalar(_value(lead, inquiry.account, name)) for name in sorted(always | inquiry.read)},
+        policy_version=policy.version, model_version=lead.model_version,
+        calendar_versions={name: policy.calendars[name].version for name in sorted(calendars)},
+        account_id=inquiry.account.id if inquiry.account else None,
+        method=turn.method if turn else "", rotation=turn.rotation if turn else None,
+    )  # fmt: skip
+
+
+def _reason(rule: Rule, taken: _Taken | None, queue: str | None, policy: Policy) -> str:
+    """Say in one sentence, for the rep or the queue's owner, why the lead came here."""
+    label = rule.label or rule.id
+    if taken is None:
+        name = policy.queues[queue].name if queue in policy.queues else queue
+        return f"{label}: nobody could take it now, so it waits in {name}"
+    if taken.turn is None:
+        return f"{label}: it was asked to go to you by name"
+    standing = taken.turn.before[taken.person_id]
+    team = policy.teams[taken.team_id].name if taken.team_id in policy.teams else taken.team_id
+    share, had = standing.share / UNIT, standing.assigned
+    return f"{label}: your turn in {team} (fair share {share:.2f} leads, {had} had before)"
+
+
+def account_of(lead: LeadFacts, policy: Policy) -> Account | None:
+    """Return the account a lead belongs to: by its `account_id` trait, else by one of the domain traits."""
+    account = policy.accounts.get(str(lead.traits.get("account_id", "")))
+    if account is not None:
+        return account
+    known = {str(lead.traits[name]).casefold() for name in policy.account_traits if lead.traits.get(name)}
+    for _, account in sorted(policy.accounts.items()):
+        if known & {domain.casefold() for domain in account.domains}:
+            return account
+    return None
+
+
+def _skills_needed(lead: LeadFacts, rule: Rule) -> frozenset[str]:
+    from_traits = {f"{name}:{lead.traits[name]}" for name in rule.skills_from if lead.traits.get(name)}
+    return rule.skills | from_traits
+
+
+def _value(lead: LeadFacts, account: Account | None, name: str) -> object:
+    if name.startswith("traits."):
+        return lead.traits.get(name.removeprefix("traits."))
+    known: dict[str, object] = {
+        "grade": lead.grade, "fit": lead.fit, "engagement": lead.engagement,
+        "score": lead.fit + lead.engagement, "hand_raise": lead.hand_raise,
+        "level_reason": lead.level_reason, "cycle": lead.cycle,
+        "account": account.id if account else None, "account_stage": account.stage if account else None,
+    }  # fmt: skip
+    return known.get(name)
+
+
+def _scalar(value: object) -> Scalar:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def matches(condition: Condition, lead: LeadFacts, policy: Policy) -> bool:
+    """Tell whether a lead meets a condition of the policy (an SLA policy's `when`, for instance)."""
+    account = account_of(lead, policy)
+    return holds(condition, lambda name: _value(lead, account, name))
+
+
+def sla_for(lead: LeadFacts, policy: Policy) -> SlaPolicy:
+    """Return the SLA policy of a lead: the first that matches; the last one matches always."""
+    return next((sla for sla in policy.sla if matches(sla.when, lead, policy)), policy.sla[-1])
 
 
 def teams_touched(lead: LeadFacts, policy: Policy) -> tuple[str, ...]:
     """Return the teams whose rotation `decide` may read for this lead, sorted: the rows to lock before it."""
-    raise NotImplementedError
+    inquiry = _Inquiry(lead, policy, Roster(), datetime.min, account_of(lead, policy))
+    return tuple(sorted({t.id for t in _matching_rule(inquiry).targets if t.kind == "team"}))
 
 
 def backlog_key(lead: LeadFacts) -> tuple[int, float, str]:
     """Return the sort key of a queue: highest fit + engagement first, then oldest, then lead id."""
-    raise NotImplementedError
+    queued = lead.queued_at.timestamp() if lead.queued_at else float("inf")
+    return -(lead.fit + lead.engagement), queued, lead.lead_id
 
 
 def in_backlog_order(leads: Iterable[LeadFacts]) -> list[LeadFacts]:
@@ -117,5 +323,21 @@ def in_backlog_order(leads: Iterable[LeadFacts]) -> list[LeadFacts]:
 
 
 def next_wake(policy: Policy, roster: Roster, queue: str, now: datetime) -> datetime | None:
-    """Return the next instant at which the clock alone can change the eligibility of a member of the queue's teams."""
-    raise NotImplementedError
+    """Return the next instant at which the clock alone can change who may take a lead of the queue."""
+    instants: list[datetime] = []
+    calendars: set[str] = set()
+    for person in _who_may_free(policy, queue):
+        member = roster.members.get(person.id, MemberState())
+        if person.active and member.active and member.online:
+            instants += own_changes(person, member, now)
+            calendars.add(person.calendar)
+    turns = (next_change(policy.calendars[name], now) for name in calendars)
+    return min((*instants, *(turn for turn in turns if turn is not None)), default=None)
+
+
+def _who_may_free(policy: Policy, queue: str) -> list[Person]:
+    """Return the members of the queue's teams, and whoever the rules name: owners of accounts, persons."""
+    teams = set(policy.queues[queue].teams) or set(policy.teams)
+    named = {target.id for rule in policy.rules for target in rule.targets if target.kind == "person"}
+    named |= {account.owner for account in policy.accounts.values()}
+    return [p for _, p in sorted(policy.people.items()) if p.id in named or teams & set(p.teams)]

@@ -1,356 +1,72 @@
-"""The lead's lifecycle: one transition table, and one function that applies a command to a lead.
+"""The lead's lifecycle: one function that applies a command to a lead by the transition table.
 
 Everything a command causes comes back as data; storing it is the caller's.
 """
 
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from services.routing.domain.policy import ClockKind, RecyclePolicy
+from services.routing.domain.lifecycle_commands import (
+    Accept,
+    Actor,
+    Assign,
+    Command,
+    Contact,
+    CoolDownEnd,
+    Disqualify,
+    Enqueue,
+    Erase,
+    EvaluateSnapshot,
+    HandBack,
+    Lose,
+    PassToCloser,
+    Qualify,
+    Reassign,
+    Recycle,
+    Reject,
+    Reopen,
+    Win,
+)
+from services.routing.domain.lifecycle_draft import Draft
+from services.routing.domain.lifecycle_records import (
+    Act,
+    ClockChange,
+    CycleOpened,
+    DecisionWanted,
+    Handoff,
+    HandoffClosed,
+    IllegalMove,
+    LeadRecord,
+    Move,
+    Outcome,
+    UnknownReason,
+    UnknownStage,
+)
+from services.routing.domain.lifecycle_table import (
+    ACTS,
+    TABLE,
+    CloseReason,
+    CycleWhy,
+    Holder,
+    OpenState,
+    State,
+    StateRow,
+    legal_acts,
+)
+from services.routing.domain.policy import Reason, RecyclePolicy
 
-State = Literal[
-    "nurturing", "qualified", "assigned", "accepted", "working", "opportunity",
-    "won", "lost", "recycled", "disqualified", "erased",
+__all__ = [
+    "ACTS", "TABLE", "Accept", "Act", "Actor", "Assign", "ClockChange", "CloseReason", "Command", "Contact",
+    "CoolDownEnd", "CycleOpened", "CycleWhy", "DecisionWanted", "Disqualify", "Enqueue", "Erase",
+    "EvaluateSnapshot", "HandBack", "Handoff", "HandoffClosed", "Holder", "IllegalMove", "LeadRecord", "Lose",
+    "Move", "OpenState", "Outcome", "PassToCloser", "Qualify", "Reassign", "Recycle", "Reject", "Reopen",
+    "State", "StateRow", "UnknownReason", "UnknownStage", "Win", "apply", "legal_acts",
 ]  # fmt: skip
-OpenState = Literal["assigned", "accepted", "working", "opportunity"]
-Holder = Literal["marketing", "queue", "rep", "nobody"]
-CloseReason = Literal[
-    "timed_out", "handed_back", "reassigned", "rejected", "recycled", "disqualified",
-    "won", "lost", "passed_to_closer", "superseded", "erased",
-]  # fmt: skip
-CycleWhy = Literal["recycled", "won", "lost", "merged", "reopened", "republished"]
 
-
-@dataclass(frozen=True, slots=True)
-class StateRow:
-    """One row of the transition table: who holds the lead, against which clock, and where it may go."""
-
-    meaning: str
-    holder: Holder
-    clock: ClockKind | None
-    moves: frozenset[State]
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does it: a person, an API key, a rule, a clock or the CRM; `by` is the person a key acts for."""
-
-    kind: Literal["person", "key", "rule", "clock", "crm"]
-    id: str
-    by: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """The person where one is known, else the actor's own id: what "the same actor" compares."""
-        return self.by or self.id
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One act already done on a hand-off, so that its repetition by the same actor changes nothing."""
-
-    name: str
-    by: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """One lead offered to one person in one cycle. Open until `closed_at`."""
-
-    id: str
-    lead_id: str
-    cycle: int
-    seq: int
-    person_id: str
-    team_id: str | None
-    decision_id: str
-    assigned_at: datetime
-    state: OpenState = "assigned"
-    accepted_at: datetime | None = None
-    contacted_at: datetime | None = None
-    stage: str | None = None
-    amount: float | None = None
-    currency: str | None = None
-    expected_close: str | None = None
-    closed_at: datetime | None = None
-    outcome: CloseReason | None = None
-    reason: str = ""
-    note: str = ""
-    successor_id: str | None = None
-    acts: tuple[Act, ...] = ()
-
-    @property
-    def is_open(self) -> bool:
-        """True until it is closed."""
-        return self.closed_at is None
-
-
-@dataclass(frozen=True, slots=True)
-class LeadRecord:
-    """Routing's own memory of a lead.
-
-    `cycle` and `cut` are authored here. `recycles` counts cycles given back since the last win or reopening.
-    `last_seq`: highest hand-off seq used in this cycle. `tried`: reps who held it in this cycle without
-    rejecting; `rejected_by` lasts for the lead's life. `reassigns`: by the ladder, in this cycle (loop guard).
-    `last_handoff_id`: the latest closed hand-off of this cycle, whose successor the next one becomes.
-    """
-
-    lead_id: str
-    state: State = "nurturing"
-    since: datetime | None = None
-    cycle: int = 1
-    cut: datetime | None = None
-    recycles: int = 0
-    last_seq: int = 0
-    last_handoff_id: str | None = None
-    reassigns: int = 0
-    tried: frozenset[str] = field(default_factory=frozenset)
-    rejected_by: frozenset[str] = field(default_factory=frozenset)
-    cool_down_until: datetime | None = None
-    queue: str | None = None
-    reason: str = ""
-    do_not_contact: bool = False
-
-
-# --- commands ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluateSnapshot:
-    """A snapshot as scoring told it; `cycle` is the one it echoes (a lead never told of echoes <= 1)."""
-
-    cycle: int
-    enters: bool
-    holds: bool
-    do_not_contact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CoolDownEnd:
-    """The cool-down ran out; `snapshot` is the latest one stored, evaluated at once."""
-
-    snapshot: EvaluateSnapshot | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Enqueue:
-    """The decision found nobody: the qualified lead waits in `queue` (its assign clock runs on)."""
-
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class Assign:
-    """The decision chose a person: offer the lead. `handoff_id` comes from the caller."""
-
-    handoff_id: str
-    person_id: str
-    team_id: str | None
-    decision_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """The rep takes the lead (SAL)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """The rep gives it back for a configured reason: recycle or disqualify, as the reason says."""
-
-    reason: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """Evidence of contact (first touch); while assigned it implies acceptance."""
-
-    channel: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Qualify:
-    """The lead is an opportunity, or its stage, amount or expected close changes."""
-
-    stage: str = "unqualified"
-    amount: float | None = None
-    currency: str | None = None
-    expected_close: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Win:
-    """Closed won."""
-
-    amount: float | None = None
-    currency: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lose:
-    """Closed lost, optionally for a configured reason."""
-
-    reason: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Recycle:
-    """Stalled: back to marketing for a configured reason (also from lost)."""
-
-    reason: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reassign:
-    """Take it from the rep and decide again; `to_person` asks for one named person.
-
-    `ladder` marks a reassignment by an SLA clock (outcome `timed_out`, counted by the loop guard).
-    """
-
-    to_person: str | None = None
-    ladder: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HandBack:
-    """The rep hands it back to the queue, without rejecting it."""
-
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PassToCloser:
-    """An opportunity passes to the closer team: second hand-off of the same cycle (see Assign)."""
-
-    handoff_id: str
-    person_id: str
-    team_id: str | None
-    decision_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Disqualify:
-    """Junk, competitor, do-not-contact: out, by hand or by rule."""
-
-    reason: str
-    do_not_contact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reopen:
-    """A disqualified lead back to nurturing, by hand, in a new cycle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Erase:
-    """The person asked to be forgotten: a tombstone stays."""
-
-
-Command = (
-    EvaluateSnapshot | CoolDownEnd | Enqueue | Assign | Accept | Reject | Contact | Qualify | Win | Lose
-    | Recycle | Reassign | HandBack | PassToCloser | Disqualify | Reopen | Erase
-)  # fmt: skip
-
-# --- outcomes ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One step through the transition table."""
-
-    from_state: State
-    to_state: State
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CycleOpened:
-    """Routing authored (cycle, cut): tell scoring."""
-
-    cycle: int
-    cut: datetime | None
-    why: CycleWhy
-
-
-@dataclass(frozen=True, slots=True)
-class ClockChange:
-    """`start` a clock of the lead (or its open hand-off); `stop`: its act happened; `cancel`: no longer asked."""
-
-    action: Literal["start", "stop", "cancel"]
-    kind: ClockKind
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionWanted:
-    """The lead is qualified and needs a `decide`: exclude these reps; perhaps only one person or team."""
-
-    excluded: frozenset[str] = field(default_factory=frozenset)
-    only_person: str | None = None
-    only_team: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a command did. `changed` False: a repetition or a snapshot without consequence; nothing to store.
-
-    `handoff`: the open hand-off afterwards. `closed`: the one this command closed. `accepted`: None, or
-    whether the acceptance was implied. `contacted`, `staged`: say so to the CRM. `frees`: a rep's desk got
-    emptier, wake the queues. `successor_of`: the earlier hand-off whose `successor_id` is now the open one.
-    """
-
-    record: LeadRecord
-    handoff: Handoff | None
-    changed: bool = True
-    moves: tuple[Move, ...] = ()
-    closed: Handoff | None = None
-    opened: bool = False
-    accepted: Literal["explicit", "implied"] | None = None
-    contacted: bool = False
-    staged: bool = False
-    cycle_opened: CycleOpened | None = None
-    clocks: tuple[ClockChange, ...] = ()
-    decide: DecisionWanted | None = None
-    frees: bool = False
-    successor_of: str | None = None
-
-
-class IllegalMove(Exception):
-    """The state does not allow this act; `legal` names the acts it allows."""
-
-    def __init__(self, act: str, state: State, legal: tuple[str, ...]) -> None:
-        super().__init__(f"{act} is not possible while {state}; possible: {', '.join(legal) or 'nothing'}")
-        self.act = act
-        self.state = state
-        self.legal = legal
-
-
-class HandoffClosed(Exception):
-    """The hand-off acted on is closed; `successor_id` is the one that followed, if any."""
-
-    def __init__(self, handoff: Handoff) -> None:
-        super().__init__(f"hand-off {handoff.id} is closed ({handoff.outcome})")
-        self.handoff = handoff
-        self.successor_id = handoff.successor_id
-
-
-class UnknownReason(Exception):
-    """The reason is not on the policy's list; `known` is that list."""
-
-    def __init__(self, reason: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"no reason {reason!r}; configured: {', '.join(known)}")
-        self.reason = reason
-        self.known = known
-
-
-def legal_acts(state: State) -> tuple[str, ...]:
-    """Return the names of the acts that `state` allows on our API, sorted."""
-    raise NotImplementedError
+EXHAUSTED = "exhausted"
+DO_NOT_CONTACT = "do_not_contact"
 
 
 def apply(
@@ -364,6 +80,277 @@ def apply(
     """Apply one command to a lead and the hand-off concerned (the open one, or a closed one acted upon).
 
     Acts on a hand-off pass that hand-off; commands on the lead pass its open one or None.
-    Raises IllegalMove, HandoffClosed, UnknownReason; never leaves a half-made change.
+    Raises IllegalMove, HandoffClosed, UnknownReason, UnknownStage; never leaves a half-made change.
     """
-    raise NotImplementedError
+    name = ACT_NAMES.get(type(command))
+    unchanged = Outcome(record, handoff if handoff and handoff.is_open else None, changed=False)
+    if name and handoff and _is_repetition(name, command, handoff, actor):
+        return unchanged
+    if handoff and not handoff.is_open:
+        if not (isinstance(command, Recycle) and record.state == "lost" and handoff.outcome == "lost"):
+            raise HandoffClosed(handoff)
+        handoff = None
+    if name and record.state not in ACTS[name] and not _overrides_table(command):
+        raise IllegalMove(name, record.state, legal_acts(record.state))
+    draft = Draft(record, handoff, actor, policy, now)
+    HANDLERS[type(command)](draft, command)
+    return draft.outcome() if draft.touched(record, handoff) else unchanged
+
+
+def _is_repetition(name: str, command: Command, handoff: Handoff, actor: Actor) -> bool:
+    """Tell whether this was done before and doing it again is no change.
+
+    On a closed hand-off that is only the act that closed it, by the same actor; else the successor is news.
+    """
+    if not handoff.is_open:
+        return bool(handoff.acts) and (handoff.acts[-1].name, handoff.acts[-1].by) == (name, actor.identity)
+    if isinstance(command, Contact):
+        return handoff.contacted_at is not None
+    if isinstance(command, Qualify):
+        said = (command.stage, command.amount, command.currency, command.expected_close)
+        known = (handoff.stage, handoff.amount, handoff.currency, handoff.expected_close)
+        return handoff.stage is not None and all(
+            new is None or new == old for new, old in zip(said, known, strict=True)
+        )
+    return any(act.name == name and act.by == actor.identity for act in handoff.acts)
+
+
+def _overrides_table(command: Command) -> bool:
+    """A do-not-contact is obeyed in every state; where no direct step exists, by way of recycled."""
+    return isinstance(command, Disqualify) and command.do_not_contact
+
+
+def _evaluate_snapshot(draft: Draft, snapshot: EvaluateSnapshot) -> None:
+    state = draft.record.state
+    if snapshot.do_not_contact:
+        if state not in ("won", "disqualified", "erased"):
+            _disqualify(draft, Disqualify(DO_NOT_CONTACT, do_not_contact=True))
+        return
+    # A scoring that has never been told of a cycle echoes none: that is the first.
+    if max(snapshot.cycle, 1) != draft.record.cycle:
+        return
+    if state in ("nurturing", "won") and snapshot.enters and not draft.record.do_not_contact:
+        draft.move("qualified", "enters")
+        draft.effects["decide"] = DecisionWanted()
+    elif state == "qualified" and not snapshot.holds and not snapshot.enters:
+        draft.move("nurturing", "no_longer_holds")
+
+
+def _cool_down_end(draft: Draft, command: CoolDownEnd) -> None:
+    until = draft.record.cool_down_until
+    if draft.record.state != "recycled" or (until is not None and draft.now < until):
+        return
+    draft.move("nurturing", "cool_down_ended", act_done=True)
+    if command.snapshot is not None:
+        _evaluate_snapshot(draft, command.snapshot)
+
+
+def _enqueue(draft: Draft, command: Enqueue) -> None:
+    if draft.record.state != "qualified":
+        raise IllegalMove("enqueue", draft.record.state, legal_acts(draft.record.state))
+    draft.record = replace(draft.record, queue=command.queue)
+
+
+def _new_handoff(draft: Draft, command: Assign | PassToCloser) -> None:
+    """Open the next hand-off of the cycle; it succeeds the last one closed in it."""
+    seq = draft.record.last_seq + 1
+    draft.effects.update(opened=True, successor_of=draft.record.last_handoff_id)
+    draft.record = replace(draft.record, last_seq=seq, last_handoff_id=None)
+    draft.handoff = Handoff(
+        command.handoff_id, draft.record.lead_id, draft.record.cycle, seq, command.person_id,
+        command.team_id, command.decision_id, draft.now,
+    )  # fmt: skip
+
+
+def _assign(draft: Draft, command: Assign) -> None:
+    draft.move("assigned", act_done=True)
+    _new_handoff(draft, command)
+
+
+def _accept(draft: Draft, _: Accept) -> None:
+    draft.move("accepted", act_done=True)
+    draft.update_handoff("accept", state="accepted", accepted_at=draft.now)
+    draft.effects["accepted"] = "explicit"
+
+
+def _contact(draft: Draft, _: Contact) -> None:
+    if draft.record.state == "assigned":
+        draft.move("accepted", "contacted", act_done=True)
+        draft.update_handoff("accept", state="accepted", accepted_at=draft.now)
+        draft.effects["accepted"] = "implied"
+    if draft.record.state == "accepted":
+        draft.move("working", act_done=True)
+        draft.update_handoff("contact", state="working", contacted_at=draft.now)
+    else:
+        # A closer's hand-off starts as an opportunity; their first call is still news.
+        draft.update_handoff("contact", contacted_at=draft.now)
+    draft.effects["contacted"] = True
+
+
+def _qualify(draft: Draft, command: Qualify) -> None:
+    stages = draft.policy.stages
+    if command.stage not in stages:
+        raise UnknownStage(command.stage, stages)
+    handoff = draft.open_handoff()
+    enters = draft.record.state == "working"
+    if enters:
+        draft.move("opportunity", command.stage, act_done=True)
+    elif command.stage != handoff.stage:
+        # Stage age is counted per stage.
+        draft.clocks += [ClockChange("stop", "stage_age"), ClockChange("start", "stage_age")]
+    draft.update_handoff(
+        "qualify", state="opportunity", stage=command.stage,
+        amount=handoff.amount if command.amount is None else command.amount,
+        currency=command.currency or handoff.currency,
+        expected_close=command.expected_close or handoff.expected_close,
+    )  # fmt: skip
+    draft.effects["staged"] = True
+    closer = draft.policy.closer_team
+    if enters and closer and handoff.team_id != closer:
+        draft.effects["decide"] = DecisionWanted(only_team=closer)
+
+
+def _win(draft: Draft, command: Win) -> None:
+    handoff = draft.open_handoff()
+    draft.move("won", act_done=True)
+    if command.amount is not None:
+        draft.handoff = replace(handoff, amount=command.amount, currency=command.currency or handoff.currency)
+    draft.close("win", "won")
+    draft.open_cycle("won")
+    draft.record = replace(draft.record, recycles=0)
+
+
+def _lose(draft: Draft, command: Lose) -> None:
+    reason = _reason(draft.policy, command.reason) if command.reason else None
+    draft.move("lost", command.reason, act_done=True)
+    draft.close("lose", "lost", command.reason, command.note)
+    draft.open_cycle("lost")
+    if reason is not None:
+        _follow_reason(draft, reason)
+    elif draft.policy.lost_cool_down_seconds is not None:
+        _recycle_for(draft, draft.policy.lost_cool_down_seconds, "lost")
+
+
+def _reject(draft: Draft, command: Reject) -> None:
+    reason = _reason(draft.policy, command.reason)
+    holder = draft.open_handoff().person_id
+    draft.record = replace(draft.record, rejected_by=draft.record.rejected_by | {holder})
+    draft.close("reject", "rejected", command.reason, command.note)
+    _follow_reason(draft, reason)
+
+
+def _recycle(draft: Draft, command: Recycle) -> None:
+    reason = _reason(draft.policy, command.reason)
+    if draft.handoff is not None:
+        draft.close("recycle", "recycled", command.reason, command.note)
+    _follow_reason(draft, reason)
+
+
+def _reason(policy: RecyclePolicy, reason: str) -> Reason:
+    if reason not in policy.reasons:
+        raise UnknownReason(reason, tuple(sorted(policy.reasons)))
+    return policy.reasons[reason]
+
+
+def _follow_reason(draft: Draft, reason: Reason) -> None:
+    """Recycle or disqualify, as the configured reason says."""
+    if reason.outcome == "recycle":
+        _recycle_for(draft, reason.cool_down_seconds, reason.id)
+    else:
+        _leave_for_good(draft, reason.id, do_not_contact=reason.do_not_contact)
+
+
+def _recycle_for(draft: Draft, cool_down_seconds: int, reason: str) -> None:
+    """Give the lead back to marketing to cool down, or let it go when its cycles are used up."""
+    from_lost = draft.record.state == "lost"
+    draft.move("recycled", reason)
+    if not from_lost:
+        draft.open_cycle("recycled")  # a loss has opened the next cycle already
+    until = draft.now + timedelta(seconds=cool_down_seconds)
+    draft.record = replace(draft.record, recycles=draft.record.recycles + 1, cool_down_until=until)
+    if draft.record.recycles >= draft.policy.max_cycles:
+        draft.move("disqualified", EXHAUSTED)
+
+
+def _leave_for_good(draft: Draft, reason: str, *, do_not_contact: bool) -> None:
+    if "disqualified" not in TABLE[draft.record.state].moves:
+        draft.move("recycled", reason)
+    draft.move("disqualified", reason)
+    draft.record = replace(draft.record, do_not_contact=draft.record.do_not_contact or do_not_contact)
+
+
+def _reassign(draft: Draft, command: Reassign) -> None:
+    wanted = DecisionWanted(only_person=command.to_person)
+    if draft.handoff is not None:
+        holder = draft.handoff.person_id
+        wanted = replace(wanted, excluded=frozenset({holder}))
+        draft.record = replace(
+            draft.record,
+            tried=draft.record.tried | {holder},
+            reassigns=draft.record.reassigns + command.ladder,
+        )
+    if draft.record.state not in ("qualified", "opportunity"):
+        outcome: CloseReason = "timed_out" if command.ladder else "reassigned"
+        draft.close("reassign", outcome, note=command.note)
+        draft.move("qualified", outcome)
+    draft.effects["decide"] = wanted
+
+
+def _hand_back(draft: Draft, command: HandBack) -> None:
+    holder = draft.open_handoff().person_id
+    draft.close("hand_back", "handed_back", note=command.note)
+    draft.move("qualified", "handed_back")
+    draft.record = replace(draft.record, tried=draft.record.tried | {holder})
+    draft.effects["decide"] = DecisionWanted(excluded=frozenset({holder}))
+
+
+def _pass_to_closer(draft: Draft, command: PassToCloser) -> None:
+    if draft.record.state != "opportunity":
+        raise IllegalMove("pass on", draft.record.state, legal_acts(draft.record.state))
+    old = draft.open_handoff()
+    draft.close("pass_on", command.outcome)
+    draft.clocks += [ClockChange("cancel", "stage_age"), ClockChange("start", "stage_age")]
+    _new_handoff(draft, command)
+    assert draft.handoff is not None
+    draft.handoff = replace(
+        draft.handoff, state="opportunity", stage=old.stage, amount=old.amount, currency=old.currency,
+        expected_close=old.expected_close,
+    )  # fmt: skip
+
+
+def _disqualify(draft: Draft, command: Disqualify) -> None:
+    if draft.record.state in ("won", "disqualified"):
+        draft.record = replace(
+            draft.record, do_not_contact=draft.record.do_not_contact or command.do_not_contact
+        )
+        return
+    if draft.handoff is not None:
+        draft.close("disqualify", "disqualified", command.reason)
+    _leave_for_good(draft, command.reason, do_not_contact=command.do_not_contact)
+
+
+def _reopen(draft: Draft, _: Reopen) -> None:
+    draft.move("nurturing", "reopened")
+    draft.open_cycle("reopened")
+    draft.record = replace(draft.record, recycles=0, do_not_contact=False)
+
+
+def _erase(draft: Draft, _: Erase) -> None:
+    if draft.record.state == "erased":
+        return
+    if draft.handoff is not None:
+        draft.close("erase", "erased")
+    draft.move("erased", "erased")
+
+
+ACT_NAMES: dict[type[Any], str] = {
+    Accept: "accept", Contact: "contact", Qualify: "qualify", Win: "win", Lose: "lose", Reject: "reject",
+    Recycle: "recycle", Reassign: "reassign", HandBack: "hand_back", Disqualify: "disqualify",
+    Reopen: "reopen",
+}  # fmt: skip
+HANDLERS: dict[type[Any], Callable[[Draft, Any], None]] = {
+    EvaluateSnapshot: _evaluate_snapshot, CoolDownEnd: _cool_down_end, Enqueue: _enqueue, Assign: _assign,
+    Accept: _accept, Reject: _reject, Contact: _contact, Qualify: _qualify, Win: _win, Lose: _lose,
+    Recycle: _recycle, Reassign: _reassign, HandBack: _hand_back, PassToCloser: _pass_to_closer,
+    Disqualify: _disqualify, Reopen: _reopen, Erase: _erase,
+}  # fmt: skip

@@ -4,7 +4,7 @@ Each lead adds w_i / sum(w) to the share of every rep eligible for it, in intege
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 UNIT = 1_000_000_000
 """One lead, in share units."""
@@ -50,9 +50,45 @@ def shares(weights: Mapping[str, int]) -> dict[str, int]:
 
     The units left over by rounding down go one each to the largest remainders, then the lowest ids.
     """
-    raise NotImplementedError
+    total = sum(weights.values())
+    if not weights or min(weights.values()) < 1:
+        raise ValueError("fair share needs at least one rep, each with a weight of 1 or more")
+    split = {person: UNIT * weight // total for person, weight in weights.items()}
+    left = UNIT - sum(split.values())
+    by_remainder = sorted(weights, key=lambda person: (-(UNIT * weights[person] % total), person))
+    for person in by_remainder[:left]:
+        split[person] += 1
+    return split
 
 
 def take_turn(rotation: Rotation, weights: Mapping[str, int]) -> Turn:
-    """Credit every eligible rep (id -> weight >= 1, not empty) with one lead's share and pick who gets it."""
-    raise NotImplementedError
+    """Credit every eligible rep (id -> weight >= 1, not empty) with one lead's share and pick who gets it.
+
+    While the eligible set stays as it was: of those due (share ahead of what they were assigned) the one
+    with the earliest deadline, the turn by which the shortfall would reach a whole lead. From an even start
+    that keeps |assigned - share| < 1 for everybody (Tijdeman, The chairman assignment problem, 1980).
+    When the set changes: the largest shortfall.
+    """
+    credit = shares(weights)
+    before = {
+        person: Standing(known.share + credit[person], known.assigned)
+        for person in sorted(weights)
+        for known in (rotation.standings.get(person, Standing()),)
+    }
+    deadlines = {p: _turns_until_whole(s.shortfall, credit[p]) for p, s in before.items()}
+    due = [person for person, standing in before.items() if standing.shortfall > 0]
+    constant = not rotation.eligible or dict(weights) == rotation.eligible
+    if constant and due:
+        method = "earliest_deadline"
+        chosen = min(due, key=lambda p: (deadlines[p], -before[p].shortfall, p))
+    else:
+        method = "largest_shortfall"
+        chosen = min(before, key=lambda p: (-before[p].shortfall, p))
+    served = replace(before[chosen], assigned=before[chosen].assigned + 1)
+    after = Rotation({**rotation.standings, **before, chosen: served}, dict(weights))
+    return Turn(chosen, method, after, before, deadlines)
+
+
+def _turns_until_whole(shortfall: int, share: int) -> int:
+    """Return after how many more turns like this one the shortfall reaches a whole lead (0: it has)."""
+    return max(0, -((shortfall - UNIT) // share))
