@@ -62,7 +62,7 @@ def identities_of(activity: Activity) -> tuple[Identity, ...]:
 
 
 def edges_of(activity: Activity) -> tuple[tuple[Identity, Identity], ...]:
-    """Return the edges the activity asserts, sorted: every pair of the anonymous id, user id and e-mail it names.
+    """Return the edges the activity asserts, sorted: every pair of anonymous id, user id and e-mail it names.
 
     An alias does not say whether its previous id was an anonymous or a user id; both edges are stored, since
     the one that names nobody changes nothing and the choice must not depend on what arrived before.

@@ -1,8 +1,9 @@
-"""Who is who: identities, the links between them, and leads as connected components over user ids and e-mails.
+"""Who is who: identities, the links between them, and leads as connected components of user ids and e-mails.
 
 An anonymous id is a leaf: it never joins two people; `ownership.py` says whose its activity is, by time.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +13,19 @@ IdentityKind = Literal["anonymous", "user", "email"]
 
 # Local parts that name a function of a company, not a person. Compared after cutting "+tag".
 ROLE_LOCAL_PARTS = frozenset(
-    "abuse accounting accounts admin administrator ap ar billing booking bookings buchhaltung bureau compras "
-    "comptabilite contabilidad contact contacto contatti einkauf enquiries enquiry feedback finance helpdesk hello "
-    "help hostmaster hr info infos inquiries invoice invoices it jobs kontakt legal mail mailbox marketing media "
-    "no-reply noc noreply office order orders post postmaster press presse privacy purchasing reception recepcion "
-    "recruiting reservations root sales secretary security sekretariat service services shop spam support "
-    "sysadmin team vendas ventas verkauf vertrieb web webmaster zentrale".split()
-)
+    {
+        "abuse", "accounting", "accounts", "admin", "administrator", "ap", "ar", "billing", "booking",
+        "bookings", "buchhaltung", "bureau", "careers", "compras", "comptabilite", "contabilidad",
+        "contact", "contacto", "contatti", "customerservice", "einkauf", "enquiries", "enquiry",
+        "feedback", "finance", "hello", "help", "helpdesk", "hostmaster", "hr", "info", "infos",
+        "inquiries", "invoice", "invoices", "it", "jobs", "kontakt", "legal", "mail", "mailbox",
+        "marketing", "media", "newsletter", "no-reply", "noc", "noreply", "office", "order", "orders",
+        "post", "postmaster", "press", "presse", "privacy", "purchasing", "recepcion", "reception",
+        "recruiting", "reservations", "root", "sales", "secretary", "security", "sekretariat", "service",
+        "services", "shop", "spam", "staff", "support", "sysadmin", "team", "usenet", "vendas", "ventas",
+        "verkauf", "vertrieb", "web", "webmaster", "zentrale",
+    }
+)  # fmt: skip
 
 
 class Identity(NamedTuple):
@@ -37,7 +44,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A stored edge `a`-`b` with its source event; `a < b`. `linked_at`: when it was stored (for hub marks)."""
+    """A stored edge (`a` < `b`) with its source event; `linked_at`: when it was stored, for hub marks."""
 
     a: Identity
     b: Identity
@@ -79,7 +86,7 @@ def is_role_address(identity: Identity) -> bool:
 
 
 def takes_effect(link: Link, hubs: HubMarks, never_links: NeverLinks) -> bool:
-    """Tell whether a stored link joins: no role address, not stored after a hub mark of an end, not never-linked."""
+    """Tell whether a link joins: not never-linked, no role address, no end a hub when it was stored."""
     if pair(link.a, link.b) in never_links or is_role_address(link.a) or is_role_address(link.b):
         return False
     return all(end not in hubs or link.linked_at <= hubs[end] for end in (link.a, link.b))
@@ -96,9 +103,51 @@ def components(
     """Return the leads as sets of identities.
 
     Members are user ids and e-mails joined by effective links. An anonymous id belongs to the set of its
-    first owner (the first effective link by (occurred_at, event id)), or is a set of its own while it has none.
+    first owner (the first effective link by (occurred_at, event id)), or is a set of its own while it has
+    none.
     """
-    raise AssertionError("body follows")
+    known, edges = set(identities), [link for link in links if takes_effect(link, hubs, never_links)]
+    known.update(end for link in edges for end in (link.a, link.b))
+    root = {identity: identity for identity in known}
+    for link in edges:
+        if not is_leaf_link(link):
+            root[_find(root, link.a)] = _find(root, link.b)
+    for anonymous, owner in first_owners(edges).items():
+        root[anonymous] = _find(root, owner)
+    members: defaultdict[Identity, set[Identity]] = defaultdict(set)
+    for identity in known:
+        members[_find(root, identity)].add(identity)
+    return frozenset(map(frozenset, members.values()))
+
+
+def first_owners(effective: Iterable[Link]) -> dict[Identity, Identity]:
+    """Return the first owner of each anonymous id among effective links."""
+    first: dict[Identity, tuple[Position, OwnerRank, Identity]] = {}
+    for link in filter(is_leaf_link, effective):
+        anonymous, owner = leaf_and_owner(link)
+        claim = (link.position, owner_rank(owner), owner)
+        first[anonymous] = min(first.get(anonymous, claim), claim)
+    return {anonymous: claim[2] for anonymous, claim in first.items()}
+
+
+def leaf_and_owner(link: Link) -> tuple[Identity, Identity]:
+    """Return the anonymous end of a leaf link and the other."""
+    return (link.a, link.b) if link.a.kind == "anonymous" else (link.b, link.a)
+
+
+OwnerRank = tuple[int, str]
+
+
+def owner_rank(owner: Identity) -> OwnerRank:
+    """Return which of two owners named by one event is taken: the lowest; user ids come before e-mails."""
+    return (0 if owner.kind == "user" else 1, owner.value)
+
+
+def _find(root: dict[Identity, Identity], identity: Identity) -> Identity:
+    while root[identity] != identity:
+        root[identity] = root[root[identity]]
+        identity = root[identity]
+    return identity
 
 
 def survivor(leads: Iterable[LeadSeed]) -> LeadSeed:

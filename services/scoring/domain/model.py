@@ -10,7 +10,8 @@ from services.scoring.domain.conditions import Condition
 
 MILLI = 1000
 SCORE_MAX = 100 * MILLI
-BOT_SIGNAL = "bot"  # counts of activity made by bots hang under this name and earn nothing
+# Told by name only in lines, and never among routing traits: personal data has its own place.
+PERSONAL_FACTS = frozenset({"email", "phone", "name", "first_name", "last_name", "address", "birthday"})
 
 Grade = str  # "A1" .. "D4"
 
@@ -19,7 +20,7 @@ Grade = str  # "A1" .. "D4"
 class FitRule:
     """`points` (may be negative) where `when` is true; shown as unknown where it is unknown.
 
-    A `disqualifies` rule takes the fit to 0 and keeps the lead from entering or holding the level.
+    A rule that `disqualifies` takes the fit to 0 and keeps the lead from entering or holding the level.
     """
 
     id: str
@@ -31,7 +32,7 @@ class FitRule:
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """Frequency bands: a bonus for at least `count` activities in the last `window_days` days; the highest step holds.
+    """Frequency: a bonus for at least `count` activities in the last `window_days` days; the top step holds.
 
     `steps` are (count, points), ascending by count. The bonus does not decay; it expires with the window.
     """
@@ -44,9 +45,10 @@ class Bands:
 class Signal:
     """What an activity must look like to count, and what it earns.
 
-    `kinds`: activity kinds; `names`: casefolded names, `*` at the end matches any rest; `paths`: URL path prefixes on
-    whole segments; `sources`: exact source names; `where`: a condition over the event's properties. An empty
-    field matches everything. `cap_per_day` bounds the points (absolute value) of one UTC day; None: no bound.
+    `kinds`: activity kinds; `names`: by `signals.name_key`, `*` at the end matches any rest; `paths`: URL
+    path prefixes of whole segments, after `*` at any depth; `sources`: exact source names; `where`: a
+    condition over the event's properties. An empty field matches everything. `cap_per_day` bounds the
+    points (absolute value) of one UTC day; None: no bound.
     """
 
     id: str
@@ -91,8 +93,8 @@ class BandEdges:
 class Level:
     """When a lead enters the level and while it holds it.
 
-    By `threshold`: fit and engagement weighted in percent, against `upper` and `lower` milli-points. By `grades`:
-    membership in `enters_grades` and its superset `holds_grades`.
+    By `threshold`: fit and engagement weighted in percent, against `upper` and `lower` milli-points. By
+    `grades`: membership in `enters_grades` and its superset `holds_grades`.
     """
 
     by: Literal["threshold", "grades"]
@@ -127,7 +129,6 @@ class Model:
     level: Level
     required: Required = Required()
     routing_traits: tuple[str, ...] = ()
-    bot_user_agents: tuple[str, ...] = ()  # casefolded substrings, besides what the detector knows
 
     def grade(self, fit: int, engagement: int) -> Grade:
         """Return the grade of two scores in milli-points, such as `B2`."""

@@ -1,6 +1,6 @@
-"""When a new snapshot of a lead is due: only when it tells routing something, and somebody could be contacted."""
+"""When a new snapshot of a lead is due: when it tells routing something and somebody could be contacted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ MOVED = 5 * MILLI  # a score that moved this far is told even if nothing else ch
 class Told:
     """What a snapshot says (or would say) about a lead, as far as it decides whether a new one is due.
 
-    `members`: the lead's identities as text and merged ids, any stable form. `contactable`: an e-mail or phone.
+    `members`: the lead's identities and merged ids, in any stable form. `contactable`: an e-mail or phone.
     """
 
     fit: int
@@ -39,4 +39,24 @@ def due(last: Told | None, now: Told) -> str | None:
 
     Reasons: `first`, `cycle`, `level`, `grade`, `consent`, `membership`, `traits`, `moved`.
     """
-    raise AssertionError("body follows")
+    if not now.contactable:
+        return None
+    if last is None:
+        return "first"
+    return next((reason for reason, differs in _CHANGES if differs(last, now)), None)
+
+
+def _level(told: Told) -> tuple[object, ...]:
+    return told.enters, told.holds, told.level_reason, told.needs_data, told.missing, told.hand_raised_at
+
+
+_CHANGES: tuple[tuple[str, Callable[[Told, Told], bool]], ...] = (
+    ("cycle", lambda last, now: (last.cycle, last.cut) != (now.cycle, now.cut)),
+    ("level", lambda last, now: _level(last) != _level(now)),
+    ("grade", lambda last, now: last.grade != now.grade),
+    ("consent", lambda last, now: last.do_not_contact != now.do_not_contact),
+    ("membership", lambda last, now: last.members != now.members),
+    ("traits", lambda last, now: dict(last.routing_traits) != dict(now.routing_traits)),
+    ("moved", lambda last, now: abs(last.fit - now.fit) >= MOVED),
+    ("moved", lambda last, now: abs(last.engagement - now.engagement) >= MOVED),
+)
