@@ -33,14 +33,14 @@ SET state = $2, event_id = $3, duplicate_of = $4, settled_at = statement_timesta
 WHERE submission_id = $1
 """
 _PARK = """
-INSERT INTO ingest.quarantine (id, door, source, submission_id, message_id, received_at, code, detail, pointer,
-    body, arrival)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::text[], $10::bytea[], $11::jsonb[])
+INSERT INTO ingest.quarantine (id, door, source, submission_id, message_id, received_at, code, detail,
+    pointer, body, arrival)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+    $7::text[], $8::text[], $9::text[], $10::bytea[], $11::jsonb[])
 ON CONFLICT (id) DO NOTHING
 """
-PARKED_COLUMNS = """id, door, source, submission_id, message_id, received_at, parked_at, code, detail, pointer,
-    body, repaired_body, arrival, state, attempts, event_id"""
+PARKED_COLUMNS = """id, door, source, submission_id, message_id, received_at, parked_at, code, detail,
+    pointer, body, repaired_body, arrival, state, attempts, event_id"""
 _LOCK_PARKED = f"""
 SELECT {PARKED_COLUMNS} FROM ingest.quarantine WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
 """

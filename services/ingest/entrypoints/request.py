@@ -1,0 +1,145 @@
+"""Reading a request without trusting it: bounded body, gzip by its magic number, headers, keys."""
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, unquote
+
+from starlette.types import Receive, Scope
+
+from services.ingest.domain.activity import Arrival
+from services.ingest.domain.plain_values import plain_text, text_or_none
+
+_GZIP = b"\x1f\x8b"
+_COOKIE = "ajs_anonymous_id"
+
+
+class BodyTooLarge(Exception):
+    """The body, as sent or unpacked, is over the limit."""
+
+
+class BodyUnreadable(Exception):
+    """The body ends early, or is packed in a way that cannot be unpacked."""
+
+
+class Disconnected(Exception):
+    """The client went away before its body was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Headers (names in lower case) and query of a request."""
+
+    headers: dict[str, str]
+    query: dict[str, str]
+    client: str | None
+    scheme: str
+    root: str
+
+    @staticmethod
+    def of(scope: Scope) -> "Head":
+        headers = {
+            name.decode("latin-1").lower(): plain_text(value.decode("latin-1"))
+            for name, value in scope["headers"]
+        }
+        try:
+            query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=100))
+        except ValueError:
+            query = {}
+        client = scope.get("client")
+        return Head(
+            headers, query, client[0] if client else None, scope["scheme"], scope.get("root_path", "")
+        )
+
+    @property
+    def is_browser(self) -> bool:
+        """Whether a page sent it: servers send neither header."""
+        return "origin" in self.headers or "sec-fetch-site" in self.headers
+
+    @property
+    def navigates(self) -> bool:
+        """Whether a browser shows the answer to a person."""
+        mode = self.headers.get("sec-fetch-mode")
+        if mode is not None:
+            return mode == "navigate"
+        accept = self.headers.get("accept", "")
+        return "text/html" in accept and "application/json" not in accept
+
+    def arrival(self, received_at: datetime) -> Arrival:
+        """Return how the request came in."""
+        language = self.headers.get("accept-language", "").split(",", 1)[0].split(";", 1)[0].strip()
+        return Arrival(
+            received_at=received_at,
+            ip=self.client,
+            user_agent=text_or_none(self.headers.get("user-agent", "")[:500]),
+            referrer=text_or_none(self.headers.get("referer", "")[:2000]),
+            locale=text_or_none(language[:35]),
+            browser=self.is_browser,
+        )
+
+    def cookie_id(self) -> str | None:
+        """Return the anonymous id of the tracking snippet's cookie, as quoted or plain as it may be."""
+        try:
+            found = SimpleCookie(self.headers.get("cookie", "")).get(_COOKIE)
+        except CookieError:
+            return None
+        if found is None:
+            return None
+        return text_or_none(unquote(found.value).strip('"')[:200])
+
+    def keys(self) -> Iterator[str]:
+        """Yield the keys that the request may mean, the surest first."""
+        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            yield value.strip()
+        elif scheme.lower() == "basic":
+            yield from _basic(value.strip())
+        told = self.headers.get("x-write-key", "")
+        yield told
+        yield told.partition(":")[0]
+        yield self.query.get("writeKey", "")
+
+
+def _basic(value: str) -> Iterator[str]:
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return
+    yield user
+    yield password
+
+
+async def read_bounded(receive: Receive, limit: int) -> bytes:
+    """Return the body, unpacked where it is gzip; raise BodyTooLarge, BodyUnreadable or Disconnected."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            break
+    body = b"".join(chunks)
+    return _unpacked(body, limit) if body.startswith(_GZIP) else body
+
+
+def _unpacked(body: bytes, limit: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(body, limit + 1)
+    except zlib.error as bad:
+        raise BodyUnreadable from bad
+    if len(plain) > limit:
+        raise BodyTooLarge
+    if not unpacker.eof:
+        raise BodyUnreadable
+    return plain

@@ -1,0 +1,216 @@
+"""The Segment-compatible tracking doors, as bare ASGI: they carry most of the traffic."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from services.ingest.domain.errors import Malformed
+from services.ingest.domain.intake import Doorstep
+from services.ingest.domain.plain_values import parse_leniently, text_or_none
+from services.ingest.domain.tracking import with_envelope
+from services.ingest.entrypoints.answer import (
+    Answer,
+    not_allowed,
+    ok,
+    preflight,
+    problem,
+    send_answer,
+    unavailable,
+)
+from services.ingest.entrypoints.request import (
+    BodyTooLarge,
+    BodyUnreadable,
+    Disconnected,
+    Head,
+    read_bounded,
+)
+from services.ingest.usecases.accept_messages import Rules, Sorted, accept_messages, sort_messages
+from services.ingest.usecases.ports import IntakeStore, Log
+from shared.bus.port import BusUnavailable
+from shared.clock import Clock
+from shared.db.errors import is_transient
+from shared.observability.metrics import HTTP_UNAVAILABLE, INGEST_MESSAGES
+
+log = structlog.get_logger()
+
+# The door's own kind; None: the message says it. Imports are batches whose clocks are right.
+SINGLE = {
+    "track": "track", "identify": "identify", "page": "page", "screen": "screen", "group": "group",
+    "alias": "alias", "t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias",
+}  # fmt: skip
+BATCH = frozenset({"batch", "b", "import"})
+SDK_METRICS = "m"
+
+
+class KeysUnavailable(Exception):
+    """Whether the key is good cannot be said now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a write key stands for."""
+
+    source: str
+    may_send: bool
+
+
+FindSender = Callable[[str], Awaitable[Sender | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingDoor:
+    """Everything that the tracking doors need. Limits in bytes and messages."""
+
+    find_sender: FindSender
+    log: Log
+    store: IntakeStore
+    rules: Rules
+    clock: Clock
+    epoch: int = 1
+    deadline_seconds: float = 4.5
+    max_batch_bytes: int = 500_000
+    max_batch_messages: int = 2500
+
+    async def __call__(self, door: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request to /v1/<door>."""
+        head = Head.of(scope)
+        try:
+            answer = await self._answer(door, scope["method"], head, receive)
+        except Disconnected:
+            return
+        await send_answer(answer, head, send)
+
+    async def _answer(self, door: str, method: str, head: Head, receive: Receive) -> Answer:
+        if method == "OPTIONS":
+            return preflight(head)
+        if method != "POST":
+            return not_allowed("POST, OPTIONS")
+        if door == SDK_METRICS:
+            return ok({"success": True})
+        try:
+            raw = await read_bounded(receive, self.max_batch_bytes)
+            body = _parsed(raw)
+        except BodyTooLarge:
+            return problem(413, "too_large", f"the body is larger than {self.max_batch_bytes} bytes")
+        except (BodyUnreadable, Malformed):
+            return problem(400, "malformed", "the body is not JSON")
+        try:
+            async with asyncio.timeout(self.deadline_seconds):
+                return await self._accept(door, head, body, len(raw))
+        except TimeoutError:
+            return self._away("deadline", "the events could not be stored in time")
+
+    async def _accept(self, door: str, head: Head, body: dict[str, Any], size: int) -> Answer:
+        messages = self._messages(door, body)
+        if messages is None:
+            return problem(400, "no_batch", "the body has no list of messages under `batch`")
+        if len(messages) > self.max_batch_messages:
+            return problem(413, "too_many", f"a batch holds at most {self.max_batch_messages} messages")
+        try:
+            sender = await self._sender(head, body)
+        except KeysUnavailable:
+            return self._away("keys", "keys cannot be checked now")
+        if sender is None:
+            return problem(401, "unknown_key", "the write key is missing or unknown")
+        if not sender.may_send:
+            return problem(403, "wrong_scope", "the key may not send events")
+        doorstep = Doorstep(
+            arrival=head.arrival(self.clock.now()),
+            kind=SINGLE.get(door),
+            sent_at=body.get("sentAt"),
+            trust_clock=door == "import",
+        )
+        batch = sort_messages(
+            messages,
+            source=sender.source,
+            doorstep=doorstep,
+            rules=self.rules,
+            body_bytes=size,
+            epoch=self.epoch,
+        )
+        return await self._keep(batch)
+
+    async def _keep(self, batch: Sorted) -> Answer:
+        try:
+            await accept_messages(batch, log=self.log, store=self.store)
+        except BusUnavailable:
+            return self._away("bus", "the bus cannot take events now")
+        except TimeoutError:
+            raise
+        except Exception as fault:
+            if is_transient(fault):
+                return self._away("database", "the database cannot take events now")
+            log.exception("ingest.tracking_failed")
+            return problem(500, "internal_error", "the events could not be stored")
+        INGEST_MESSAGES.labels("tracking", "accepted").inc(len(batch.good))
+        INGEST_MESSAGES.labels("tracking", "quarantined").inc(len(batch.held))
+        return ok(
+            {
+                "success": True,
+                "accepted": len(batch.good),
+                "quarantined": [
+                    {
+                        "index": held.index,
+                        "id": held.item.id,
+                        "message_id": held.item.message_id,
+                        "code": held.item.code,
+                        "detail": held.item.detail,
+                        "pointer": held.item.pointer,
+                    }
+                    for held in batch.held
+                ],
+            }
+        )
+
+    @staticmethod
+    def _away(cause: str, detail: str) -> Answer:
+        HTTP_UNAVAILABLE.labels("ingest", cause).inc()
+        return unavailable(detail)
+
+    @staticmethod
+    def _messages(door: str, body: dict[str, Any]) -> list[Any] | None:
+        if door not in BATCH:
+            return [body]
+        batch = body.get("batch")
+        if not isinstance(batch, list):
+            return None
+        return [with_envelope(item, body) if isinstance(item, dict) else item for item in batch]
+
+    async def _sender(self, head: Head, body: dict[str, Any]) -> Sender | None:
+        told = text_or_none(body.get("writeKey"))
+        for key in dict.fromkeys((*head.keys(), told or "")):
+            if key and (sender := await self.find_sender(key)):
+                return sender
+        return None
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        # Browsers cut strings in the middle of an emoji: one such item must not cost its batch.
+        body = parse_leniently(raw)
+    if not isinstance(body, dict):
+        raise Malformed("the body is not an object")
+    return body
+
+
+def settings_answer(write_key: str, head: Head, public_url: str | None) -> Answer:
+    """Return what analytics.js asks for before it sends anything: where to send it."""
+    scheme, host = head.scheme, head.headers.get("host", "localhost")
+    if public_url:
+        scheme, _, host = public_url.partition("://")
+    integration = {"apiKey": write_key, "apiHost": f"{host.rstrip('/')}/v1", "protocol": scheme}
+    return ok(
+        {
+            "integrations": {"Segment.io": integration},
+            "plan": {},
+            "metrics": {"sampleRate": 0},
+            "remotePlugins": [],
+        }
+    )
