@@ -1,4 +1,4 @@
-"""Checks of an installation. Each is one line with, where it is not well, a command or setting that mends it."""
+"""Checks of an installation: each says what it found and, where that is not well, what mends it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import asyncpg
 
-from leadline.api_keys import administrator
+from leadline.first_keys import administrator
 from shared.contracts.topics import TOPICS, consumer_group
 from shared.db import migrate
 from shared.db.roles import roles_sql, roles_usable
@@ -33,7 +33,7 @@ class Check:
 
 
 async def check_installation(database_url: str) -> list[Check]:
-    """Return all checks that need nothing but the database, in the order in which they build on each other."""
+    """Return all checks that need only the database, in the order in which they build on each other."""
     try:
         async with administrator(database_url) as connection:
             checks = [await _version(connection), *await _durability(connection)]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx2
 
-from leadline.api_keys import first_keys
 from leadline.children import Child, ChildSpec
+from leadline.first_keys import first_keys
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
 from shared.process import STOPPED_BY_SECOND_SIGNAL, listen
 

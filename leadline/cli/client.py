@@ -68,7 +68,7 @@ class ApiClient:
             yield from page["data"]
             if not page.get("next"):
                 return
-            parameters["after"] = page["next"]
+            parameters["cursor"] = page["next"]
 
     def lead_id(self, lead: str) -> str:
         """Return the id of a lead named by its id or its e-mail address."""

@@ -1,7 +1,9 @@
 """`leadline keys`: directly in the database, since the first key cannot be asked for with a key."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -14,13 +16,20 @@ from leadline.cli.output import print_json, show, table
 
 app = group()
 
-SCOPES = ("ingest", "read", "work", "admin")
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    INGEST = "ingest"
+    READ = "read"
+    WORK = "work"
+    ADMIN = "admin"
 
 
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for; shown in lists.")],
-    scope: Annotated[list[str], typer.Option(help="ingest, read, work or admin; repeat for several.")],
+    scope: Annotated[list[Scope], typer.Option(help="ingest, read, work or admin; repeat for several.")],
     actor: Annotated[str | None, typer.Option(help="Person (id) the key acts for.")] = None,
     source: Annotated[str | None, typer.Option(help="Source its events belong to.")] = None,
     public: Annotated[
@@ -32,21 +41,29 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print its secret, which is shown this once."""
-    from leadline.api_keys import NewKey, administrator, create_key
+    from leadline.first_keys import administrator
+    from shared.web.keys import create_key
 
-    if unknown := [word for word in scope if word not in SCOPES]:
-        raise CommandFailed(f"no scope is named {unknown[0]}; there are {', '.join(SCOPES)}", USAGE)
-    if public and scope != ["ingest"]:
-        raise CommandFailed("a public key can only have the scope ingest", USAGE)
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
-    key = NewKey(name, scope, actor, source, public, expires_at)
 
     async def run() -> dict[str, Any]:
         async with administrator(database_url(database, data_dir)) as connection:
-            key_id, secret = await create_key(connection, key)
-        return {"id": key_id, "key": secret, "name": name, "scopes": scope, "expires_at": expires_at}
+            key = await create_key(
+                connection,
+                name=name,
+                scopes=[one.value for one in scope],
+                actor=actor,
+                source=source,
+                public=public,
+                expires_at=expires_at,
+            )
+        return {"id": key.id, "key": key.token, "name": name, "scopes": key.scopes, "expires_at": expires_at}
 
-    show(asyncio.run(run()), as_json=as_json)
+    try:
+        created = asyncio.run(run())
+    except ValueError as refused:
+        raise CommandFailed(str(refused), USAGE) from refused
+    show(created, as_json=as_json)
 
 
 @app.command("list")
@@ -54,11 +71,12 @@ def list_all(
     database: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
 ) -> None:
     """List the keys, without their secrets."""
-    from leadline.api_keys import administrator, list_keys
+    from leadline.first_keys import administrator
+    from shared.web.keys import list_keys
 
     async def run() -> list[dict[str, Any]]:
         async with administrator(database_url(database, data_dir)) as connection:
-            return await list_keys(connection)
+            return [asdict(key) for key in await list_keys(connection)]
 
     keys = asyncio.run(run())
     if as_json:
@@ -78,7 +96,8 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke a key; running processes notice within seconds."""
-    from leadline.api_keys import administrator, revoke_key
+    from leadline.first_keys import administrator
+    from shared.web.keys import revoke_key
 
     async def run() -> bool:
         async with administrator(database_url(database, data_dir)) as connection:

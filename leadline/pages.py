@@ -1,0 +1,66 @@
+"""Pages over several services: each fills its part, none calls another."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from shared.contracts.topics import ServiceName
+from shared.runtime import Finding, WiredService
+from shared.web.auth import ApiKey, require
+from shared.web.problem import Problem
+
+Reader = Annotated[ApiKey, Depends(require("read"))]
+
+
+def router(services: Mapping[ServiceName, WiredService]) -> APIRouter:
+    """Return the routes `/v1/status`, `/v1/reconcile` and `/v1/leads/{id}/overview`."""
+    routes = APIRouter(prefix="/v1", tags=["operations"])
+
+    @routes.get("/status")
+    async def status(_: Reader) -> dict[str, Any]:
+        """Counts, lags and ages of every service."""
+        parts = await asyncio.gather(*(service.views.status() for service in services.values()))
+        return {
+            "version": version("leadline"),
+            "at": datetime.now(UTC),
+            "services": dict(zip(services, parts, strict=True)),
+        }
+
+    @routes.get("/reconcile")
+    async def reconcile(_: Reader) -> dict[str, Any]:
+        """Prove from the tables that nothing is lost, doubled or held without a clock."""
+        parts = await asyncio.gather(*(service.views.reconcile() for service in services.values()))
+        findings = [
+            finding_body(name, finding)
+            for name, part in zip(services, parts, strict=True)
+            for finding in part
+        ]
+        return {"ok": not any(finding["problems"] for finding in findings), "findings": findings}
+
+    @routes.get("/leads/{lead_id}/overview")
+    async def overview(lead_id: str, _: Reader) -> dict[str, Any]:
+        """What every service knows about one lead."""
+        parts = await asyncio.gather(*(service.views.lead(lead_id) for service in services.values()))
+        known: dict[str, Any] = {
+            name: part for name, part in zip(services, parts, strict=True) if part is not None
+        }
+        if not known:
+            raise Problem(404, "not_found", "no service knows this lead")
+        return {"lead_id": lead_id, **known}
+
+    return routes
+
+
+def finding_body(service: str, finding: Finding) -> dict[str, Any]:
+    """Return one result of the reconciliation as JSON."""
+    return {
+        "service": service,
+        "check": finding.check,
+        "checked": finding.checked,
+        "ok": finding.ok,
+        "problems": list(finding.problems),
+    }

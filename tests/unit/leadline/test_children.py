@@ -1,0 +1,65 @@
+"""The supervisor's hold on its child processes."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from leadline.children import (
+    FIRST_PAUSE_SECONDS,
+    HEALTHY_AFTER_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Child,
+    ChildSpec,
+    next_pause,
+)
+from tests.support.eventually import eventually
+
+
+@pytest.mark.parametrize(
+    ("pause", "lived", "expected"),
+    [
+        (0.2, 0.0, 0.4),  # a crash at once: wait longer
+        (4.0, 0.0, LONGEST_PAUSE_SECONDS),  # but never for long
+        (4.0, HEALTHY_AFTER_SECONDS, FIRST_PAUSE_SECONDS),  # it had been well: start again quickly
+    ],
+)
+def test_pauses_grow_while_a_child_keeps_crashing(pause: float, lived: float, expected: float) -> None:
+    assert next_pause(pause, lived) == expected
+
+
+def a_child(tmp_path: Path, said: list[str]) -> tuple[Child, int]:
+    """Return a child that serves files of an empty folder until it is told to end."""
+    reading, writing = os.pipe()
+    arguments = ("--bind", "127.0.0.1", "--directory", str(tmp_path), "0")
+    spec = ChildSpec("files", arguments, {}, tmp_path / "files.log", module="http.server")
+    return Child(spec, reading, said.append), writing
+
+
+async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    child, _ = a_child(tmp_path, said)
+    stop = asyncio.Event()
+    running = asyncio.create_task(child.run(stop))
+    first = await eventually(lambda: child.pid, what="a first process")
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    second = await eventually(lambda: child.pid not in (None, first) and child.pid, what="a second one")
+    assert second != first
+    assert said == ["files ended (signal SIGKILL); starting it again in 0.2 s"]
+    stop.set()
+    await asyncio.wait_for(running, 20)
+    assert child.pid is None
+
+
+async def test_stopping_drains_the_child_and_starts_no_other(tmp_path: Path) -> None:
+    said: list[str] = []
+    child, _ = a_child(tmp_path, said)
+    stop = asyncio.Event()
+    running = asyncio.create_task(child.run(stop))
+    await eventually(lambda: child.pid, what="a process")
+    stop.set()
+    await asyncio.wait_for(running, 20)
+    assert (child.starts, said) == (1, [])
