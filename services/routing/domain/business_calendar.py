@@ -28,7 +28,7 @@ class BeyondHorizon(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
-    """Opening hours in seconds after midnight of the local date they start on; from 86400 on: the next day."""
+    """Opening hours in seconds after local midnight of the date they start on; 86400.. is the next day."""
 
     start: int
     end: int

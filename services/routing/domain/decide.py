@@ -5,7 +5,7 @@ Pure: the same facts, policy, roster and instant give the same decision, with ev
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from services.routing.domain.business_calendar import next_change
@@ -219,12 +219,12 @@ def _ask_team(inquiry: _Inquiry, team_id: str, need: Need) -> _Taken | None:
                 team_id,
                 lost,
                 verdict.numbers,
-                person.weight,
-                standing.share,
-                standing.assigned,
-                turn.deadlines.get(person.id) if turn else None,
-                verdict.until,
-            )  # fmt: skip
+                weight=person.weight,
+                share=standing.share,
+                assigned=standing.assigned,
+                deadline=turn.deadlines.get(person.id) if turn else None,
+                until=verdict.until,
+            )
         )
     return _Taken(turn.person_id, team_id, turn) if turn else None
 
@@ -306,8 +306,8 @@ def sla_for(lead: LeadFacts, policy: Policy) -> SlaPolicy:
 
 
 def teams_touched(lead: LeadFacts, policy: Policy) -> tuple[str, ...]:
-    """Return the teams whose rotation `decide` may read for this lead, sorted: the rows to lock before it."""
-    inquiry = _Inquiry(lead, policy, Roster(), datetime.min, account_of(lead, policy))
+    """Return the teams whose rotation `decide` may read, sorted: the rows to lock before it."""
+    inquiry = _Inquiry(lead, policy, Roster(), datetime.min.replace(tzinfo=UTC), account_of(lead, policy))
     return tuple(sorted({t.id for t in _matching_rule(inquiry).targets if t.kind == "team"}))
 
 

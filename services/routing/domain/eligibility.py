@@ -1,8 +1,9 @@
-"""May this person take this lead now? Each refusal has a code, its numbers, and an instant when it may end."""
+"""May this person take this lead now? A refusal has a code, its numbers, and an instant when it ends."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from itertools import chain
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -72,23 +73,19 @@ def local_date(person: Person, now: datetime) -> date:
 
 
 def next_local_midnight(person: Person, now: datetime) -> datetime:
-    """Return the instant at which the next date begins for this person; where midnight is skipped, the gap."""
+    """Return the instant at which the next date begins for this person."""
     tomorrow = local_date(person, now) + timedelta(days=1)
     return datetime.combine(tomorrow, time(), ZoneInfo(person.timezone)).astimezone(now.tzinfo)
 
 
 def judge(person: Person, member: MemberState, need: Need, policy: Policy, now: datetime) -> Verdict:
     """Return the first refusal in the order of `Refusal`, or an eligible verdict."""
-    refusals = (
+    refusals = chain(
         _standing_refusals(person, member, need, now),
         _presence_refusals(person, member, policy, now),
+        _cap_refusals(person, member, now),
     )
-    for group in refusals:
-        for verdict in group:
-            return verdict
-    for verdict in _cap_refusals(person, member, now):
-        return verdict
-    return Verdict(None, _load(person, member, now))
+    return next(refusals, Verdict(None, _load(person, member, now)))
 
 
 def _standing_refusals(person: Person, member: MemberState, need: Need, now: datetime) -> Iterator[Verdict]:

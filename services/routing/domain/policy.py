@@ -164,7 +164,7 @@ class SlaPolicy:
     """Clocks for the leads that `when` matches; the first match wins and the last matches always.
 
     `max_reassigns`: the loop guard, reassignments by the ladder within one cycle.
-    `out_of_rotation_seconds`: how long (real time) a rep taken out of rotation stays out, unless back by hand.
+    `out_of_rotation_seconds`: how long a rep taken out of rotation stays out (real time).
     """
 
     id: str
@@ -187,7 +187,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class RecyclePolicy:
-    """Reasons and cycle budget. `lost_cool_down_seconds` None: a lost lead stays lost until recycled by hand."""
+    """Reasons and cycle budget. `lost_cool_down_seconds` None: lost leads stay lost until recycled."""
 
     reasons: dict[str, Reason]
     max_cycles: int = 3
