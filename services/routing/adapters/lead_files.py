@@ -79,9 +79,7 @@ async def lock(
 
 async def read(connection: Connection, lead_id: str) -> LeadFile | None:
     """Load one lead without locking it."""
-    row = await connection.fetchrow(
-        f"SELECT {', '.join(LEAD)} FROM routing.lead WHERE lead_id = $1", lead_id
-    )
+    row = await connection.fetchrow(f"SELECT {', '.join(LEAD)} FROM routing.lead WHERE lead_id = $1", lead_id)
     if row is None:
         return None
     files = {lead_id: _file(row, known=True)}
@@ -100,7 +98,7 @@ def _file(row: asyncpg.Record, *, known: bool) -> LeadFile:
     )
 
 
-def handoff_of(row: Mapping[str, Any]) -> Handoff:
+def handoff_of(row: asyncpg.Record) -> Handoff:
     """Return the hand-off of a row selected with HANDOFF_LIST."""
     values = {name: row[name] for name in HANDOFF if name not in ("handoff_id", "acts")}
     return Handoff(id=row["handoff_id"], acts=_ACTS.decode(row["acts"]), **values)
@@ -131,7 +129,8 @@ async def _load(connection: Connection, files: Mapping[str, LeadFile]) -> None:
     if not known:
         return
     for row in await connection.fetch(
-        f"SELECT {HANDOFF_LIST} FROM routing.handoff WHERE closed_at IS NULL AND lead_id = ANY($1::text[])", known
+        f"SELECT {HANDOFF_LIST} FROM routing.handoff WHERE closed_at IS NULL AND lead_id = ANY($1::text[])",
+        known,
     ):
         files[row["lead_id"]].handoff = handoff_of(row)
     for row in await connection.fetch(
@@ -181,7 +180,9 @@ def _handoff_row(handoff: Handoff) -> dict[str, Any]:
 
 
 def _clock_row(clock: Clock, outages: Sequence[Span]) -> dict[str, Any]:
-    row = {name: getattr(clock, name) for name in CLOCK if name not in ("clock_id", "due_at", "wakes_at", "body")}
+    row = {
+        name: getattr(clock, name) for name in CLOCK if name not in ("clock_id", "due_at", "wakes_at", "body")
+    }
     running = clock.state == "running"
     return row | {
         "clock_id": clock.id, "due_at": target_at(clock), "body": clock,
@@ -215,3 +216,15 @@ async def redirect(connection: Connection, pairs: Sequence[tuple[str, str]], at:
     await connection.execute("DELETE FROM routing.snapshot WHERE lead_id = ANY($1::text[])", losers)
     await connection.execute("DELETE FROM routing.lead WHERE lead_id = ANY($1::text[])", losers)
     await insert(connection, "redirect", [{"lead_id": a, "survivor_id": b, "at": at} for a, b in pairs])
+
+
+async def link_successors(connection: Connection, successors: Mapping[str, str]) -> None:
+    """Name, on closed hand-offs, the ones that followed."""
+    if successors:
+        await connection.execute(
+            "UPDATE routing.handoff SET successor_id = new.successor"
+            " FROM unnest($1::text[], $2::text[]) AS new (handoff_id, successor)"
+            " WHERE handoff.handoff_id = new.handoff_id",
+            list(successors),
+            list(successors.values()),
+        )

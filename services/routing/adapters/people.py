@@ -6,13 +6,18 @@ from typing import Any
 
 import msgspec
 
-from services.routing.adapters.rows import as_json, columns_of, upsert
+from services.routing.adapters.rows import as_json, upsert
 from services.routing.domain.policy import TimeOff
 from services.routing.domain.rotation import Rotation
 from services.routing.usecases.person_row import PersonRow
 from shared.db.database import Connection
 
 _ROTATION = msgspec.json.Decoder(Rotation)
+_COLUMNS = (
+    "person_id", "online", "active", "paused_until", "out_of_rotation_until", "time_off", "weight", "version",
+    "changed_at",
+)  # fmt: skip
+_SELECTED = ", ".join(f"{name}::text" if name == "time_off" else name for name in _COLUMNS)
 _ABSENCES = msgspec.json.Decoder(list[TimeOff])
 
 
@@ -41,7 +46,7 @@ async def people(
 ) -> dict[str, PersonRow]:
     """Return people (all where no ids are given), locked in the order of their ids if asked."""
     rows = await connection.fetch(
-        f"SELECT {columns_of(PersonRow, json=['time_off'])} FROM routing.person"
+        f"SELECT {_SELECTED} FROM routing.person"
         f" WHERE $1::text[] IS NULL OR person_id = ANY($1::text[]) ORDER BY person_id"
         f" {'FOR UPDATE' if lock else ''}",
         None if person_ids is None else list(person_ids),
@@ -56,11 +61,17 @@ def _person(values: dict[str, Any]) -> PersonRow:
 
 async def save_people(connection: Connection, rows: Sequence[PersonRow]) -> None:
     """Write people."""
-    await upsert(connection, PersonRow, "person", "person_id", rows)
+    await upsert(
+        connection, "person", _COLUMNS, [{name: getattr(row, name) for name in _COLUMNS} for row in rows]
+    )
 
 
 async def add_missing(
-    connection: Connection, team_ids: Sequence[str], person_ids: Sequence[str], queues: Sequence[str], at: datetime
+    connection: Connection,
+    team_ids: Sequence[str],
+    person_ids: Sequence[str],
+    queues: Sequence[str],
+    at: datetime,
 ) -> None:
     """Make rows for the teams, people and queues of a policy; those that are there stay as they are."""
     await connection.execute(
@@ -111,3 +122,16 @@ async def open_handoffs_of(connection: Connection, person_ids: Sequence[str]) ->
         list(person_ids),
     )
     return {row["person_id"]: list(row["held"]) for row in rows}
+
+
+async def leave_out(connection: Connection, until: Mapping[str, datetime], at: datetime) -> None:
+    """Take silent reps out of rotation until an instant, unless they are out for longer already."""
+    await connection.execute(
+        "UPDATE routing.person SET out_of_rotation_until = greatest(out_of_rotation_until, new.until),"
+        " version = version + 1, changed_at = $3"
+        " FROM unnest($1::text[], $2::timestamptz[]) AS new (person_id, until)"
+        " WHERE person.person_id = new.person_id",
+        list(until),
+        list(until.values()),
+        at,
+    )

@@ -39,10 +39,11 @@ async def settle(connection: Connection, queue: str, turn: int, wakes_at: dateti
     return row is not None
 
 
-async def next_in_line(connection: Connection, queue: str, limit: int) -> list[str]:
+async def next_in_line(connection: Connection, queue: str, limit: int, offset: int) -> list[str]:
     """Return queued leads in the order of service: highest score, then oldest."""
     rows = await connection.fetch(
-        "SELECT lead_id FROM routing.lead WHERE queue = $1 ORDER BY score DESC, since, lead_id LIMIT $2",
-        queue, limit,
+        "SELECT lead_id FROM routing.lead WHERE queue = $1 ORDER BY score DESC, since, lead_id"
+        " LIMIT $2 OFFSET $3",
+        queue, limit, offset,
     )  # fmt: skip
     return [row["lead_id"] for row in rows]

@@ -2,7 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Double, Identity, Index, Integer, Table, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+)
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB

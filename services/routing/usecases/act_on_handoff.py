@@ -6,7 +6,7 @@ from typing import Any
 
 from services.routing.domain.lifecycle import Actor, Command, Handoff
 from services.routing.usecases.carry_out import carry_out
-from services.routing.usecases.desk import Desk, Terms
+from services.routing.usecases.desk import Desk
 from services.routing.usecases.hand_over_leads import hand_over_leads
 from services.routing.usecases.ports import Store
 
@@ -25,13 +25,11 @@ class Answer:
     said: Mapping[str, Any] | None = None
 
 
-async def act_on_handoff(
-    store: Store, terms: Terms, handoff_id: str, command: Command, actor: Actor, act: str
-) -> Answer:
-    """Apply `command` to a hand-off. Raises NotFound, IllegalMove, HandoffClosed, UnknownReason.
+async def act_on_handoff(store: Store, handoff_id: str, command: Command, actor: Actor, act: str) -> Answer:
+    """Apply `command` to a hand-off. Raises NotFound, IllegalMove, HandoffClosed, UnknownReason, UnknownStage.
 
-    `terms.now` is taken after the lead was locked by `lead_of_handoff`, so that an act and a breach at the
-    same instant have one order: that of the lock.
+    The instant is taken once the lead is locked, so that an act and a breach at the same instant have one
+    order: that of the lock.
     """
     handoff = (await store.handoffs([handoff_id])).get(handoff_id)
     if handoff is None:
@@ -41,7 +39,7 @@ async def act_on_handoff(
         files = await store.lock([(await store.resolve([handoff.lead_id]))[handoff.lead_id]])
     (file,) = files.values()
     handoff = (await store.handoffs([handoff_id]))[handoff_id]
-    desk = Desk(terms, files)
+    desk = Desk(await store.terms(), files)
     outcome = carry_out(desk, file, command, actor, handoff)
     if not outcome.changed:
         return Answer(handoff, desk, False, await store.said(handoff_id, act, actor.identity))
@@ -50,13 +48,13 @@ async def act_on_handoff(
     return Answer(desk.latest(handoff_id, file), desk, True)
 
 
-async def act_on_lead(store: Store, terms: Terms, lead_id: str, command: Command, actor: Actor) -> Answer:
+async def act_on_lead(store: Store, lead_id: str, command: Command, actor: Actor) -> Answer:
     """Apply `command` to a lead itself (reopen, disqualify, recycle a lost one). Raises as above."""
     survivor = (await store.resolve([lead_id])).get(lead_id, lead_id)
     files = await store.lock([survivor])
     if survivor not in files:
         raise NotFound(lead_id)
-    desk = Desk(terms, files)
+    desk = Desk(await store.terms(), files)
     outcome = carry_out(desk, files[survivor], command, actor)
     if outcome.changed:
         await hand_over_leads(desk, store)

@@ -1,7 +1,7 @@
 """The unit of work: leads that are locked, what was done to them, and what the world is to be told."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -73,6 +73,15 @@ class Desk:
     def policy(self) -> Policy:
         """The active policy."""
         return self.terms.policy
+
+    def latest(self, handoff_id: str, file: LeadFile) -> Handoff | None:
+        """Return a hand-off as it is after all changes, its successor included."""
+        handoff = (
+            file.handoff if file.handoff and file.handoff.id == handoff_id else self.closed.get(handoff_id)
+        )
+        if handoff is not None and handoff.id in self.successors:
+            return replace(handoff, successor_id=self.successors[handoff.id])
+        return handoff
 
     def tell(self, kind: str, key: str, make: Callable[[], msgspec.Struct]) -> None:
         """Announce an event of type `kind` under the lead `key`."""

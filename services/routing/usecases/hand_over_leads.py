@@ -13,6 +13,7 @@ from services.routing.usecases.lead_facts import facts_of, system_delay_seconds
 from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.ports import Store
 from shared.contracts import handoffs as told
+from shared.contracts.leads import LeadPerson
 from shared.ids import handoff_id, new_id
 
 
@@ -96,6 +97,6 @@ def _tell_assigned(desk: Desk, file: LeadFile, decision: Decision, decision_id: 
         due=desk.due_of(file),
         system_delay_seconds=system_delay_seconds(file, desk.now),
         rep={"name": person.name, "email": person.email, "timezone": person.timezone} if person else {},
-        person=snapshot.person if snapshot else told.LeadPerson(),
+        person=snapshot.person if snapshot else LeadPerson(),
     )
     desk.tell(told.ASSIGNED, file.lead_id, lambda: assigned)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from services.routing.domain import sla
-from services.routing.domain.decide import sla_policy_for
+from services.routing.domain.decide import sla_for
 from services.routing.domain.lifecycle import ClockChange
+from services.routing.domain.policy import ClockKind
 from services.routing.domain.sla import Clock, SlaEvent
 from services.routing.usecases.desk import Desk
-from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.lead_facts import facts_of
+from services.routing.usecases.lead_file import LeadFile
 from shared.contracts import handoffs as told
 from shared.ids import new_id
 
@@ -36,7 +37,7 @@ def change_clocks(desk: Desk, file: LeadFile, changes: Sequence[ClockChange]) ->
             settle(desk, file, sla.cancel(clock, desk.now), ())
 
 
-def start_clock(desk: Desk, file: LeadFile, kind: sla.ClockKind) -> None:
+def start_clock(desk: Desk, file: LeadFile, kind: ClockKind) -> None:
     """Start a clock of the lead under the terms that hold now; none where the policy keeps none."""
     if file.running(kind) is not None:
         return
@@ -49,7 +50,7 @@ def start_clock(desk: Desk, file: LeadFile, kind: sla.ClockKind) -> None:
     else:
         terms = sla.terms_for(
             kind,
-            sla_policy_for(facts_of(file), desk.policy),
+            sla_for(facts_of(file), desk.policy),
             desk.policy,
             person_id=handoff.person_id if handoff else None,
             team_id=handoff.team_id if handoff else None,

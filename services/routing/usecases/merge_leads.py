@@ -5,11 +5,11 @@ from dataclasses import replace
 import msgspec
 
 from services.routing.domain import sla
-from services.routing.domain.lifecycle import Actor
+from services.routing.domain.lifecycle import Actor, DecisionWanted
 from services.routing.domain.merge import Merged, Side, merge, unmerge
 from services.routing.usecases.carry_out import record_move, tell_closed
 from services.routing.usecases.desk import Desk
-from services.routing.usecases.keep_clocks import change_clocks, settle
+from services.routing.usecases.keep_clocks import settle
 from services.routing.usecases.lead_file import LeadFile
 from shared.contracts import handoffs as told
 from shared.contracts import leads
@@ -25,21 +25,25 @@ def merge_pair(desk: Desk, loser_id: str, survivor_id: str, actor: Actor) -> Non
         return
     loser, survivor = desk.files[loser_id], desk.files[survivor_id]
     desk.redirects[loser_id] = desk.new_redirects[loser_id] = survivor_id
-    waiting = desk.wanted.pop(loser_id, None) is not None
+    waiting: dict[str, DecisionWanted | None] = {
+        lead_id: desk.wanted.pop(lead_id, None) for lead_id in (loser_id, survivor_id)
+    }
     desk.touched.discard(loser_id)
     desk.snapshots.pop(loser_id, None)
     if not loser.known:
+        if waiting[survivor_id] is not None:
+            desk.wanted[survivor_id] = waiting[survivor_id]
         return
     merged = merge(Side(survivor.record, survivor.handoff), Side(loser.record, loser.handoff), desk.now)
     _inherit_snapshot(desk, survivor, loser)
     fact = LeadMerged(loser_id, survivor_id, loser.epoch, loser.revision, desk.now)
     desk.tell(leads.MERGED, survivor_id, lambda: fact)
     _keep(desk, survivor, loser, merged, actor)
-    if merged.decide is not None:
-        desk.wanted[survivor_id] = merged.decide
-    elif survivor.record.state not in ("qualified", "opportunity"):
-        desk.wanted.pop(survivor_id, None)
-    assert not waiting or survivor_id in desk.wanted or survivor.record.state != "qualified"
+    wanted = waiting.get(merged.kept_from or "")
+    if wanted is None and survivor.record.state == "qualified" and survivor.record.queue is None:
+        wanted = DecisionWanted()
+    if wanted is not None:
+        desk.wanted[survivor_id] = wanted
 
 
 def _inherit_snapshot(desk: Desk, survivor: LeadFile, loser: LeadFile) -> None:
@@ -56,14 +60,14 @@ def _keep(desk: Desk, survivor: LeadFile, loser: LeadFile, merged: Merged, actor
     before = survivor.handoff
     survivor.record = merged.record
     survivor.handoff = merged.kept
-    survivor.last_holder = survivor.last_holder or loser.last_holder
+    if merged.kept_from == loser.lead_id:
+        survivor.last_holder = loser.last_holder
     desk.touched.add(survivor.lead_id)
     desk.frees = desk.frees or merged.frees
-    if merged.superseded is not None:
-        desk.closed[merged.superseded.id] = merged.superseded
-        tell_closed(desk, merged.superseded, actor)
+    for superseded in merged.superseded:
+        desk.closed[superseded.id] = superseded
+        tell_closed(desk, superseded, actor)
     _move_clocks(desk, survivor, loser, merged)
-    change_clocks(desk, survivor, merged.clocks)
     named = merged.kept or before
     for move in merged.moves:
         record_move(desk, survivor, move, actor, named.id if named else None)
@@ -73,21 +77,18 @@ def _keep(desk: Desk, survivor: LeadFile, loser: LeadFile, merged: Merged, actor
 
 
 def _move_clocks(desk: Desk, survivor: LeadFile, loser: LeadFile, merged: Merged) -> None:
-    """The kept hand-off's clocks go on under the survivor; those of the other hand-off are cancelled."""
-    kept_id = merged.kept.id if merged.kept else None
-    for clock in loser.clocks.values():
-        moved = replace(clock, lead_id=survivor.lead_id, cycle=merged.record.cycle)
-        survivor.clocks[clock.id] = moved
-        if clock.state == "running" and (clock.handoff_id is None or clock.handoff_id != kept_id):
-            settle(desk, survivor, sla.cancel(moved, desk.now), ())
+    """The clocks of the state that stays run on under the survivor; all others are cancelled."""
+    for file in (survivor, loser):
+        for clock in list(file.clocks.values()):
+            moved = replace(clock, lead_id=survivor.lead_id, cycle=merged.record.cycle)
+            survivor.clocks[clock.id] = moved
+            if clock.state == "running" and file.lead_id != merged.kept_from:
+                settle(desk, survivor, sla.cancel(moved, desk.now), ())
     loser.clocks.clear()
-    for clock in list(survivor.clocks.values()):
-        if clock.state == "running" and clock.handoff_id not in (None, kept_id):
-            settle(desk, survivor, sla.cancel(clock, desk.now), ())
 
 
 def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
-    """Give the open hand-off to the lead that owns the identity that qualified; the other starts nurturing."""
+    """Give the open hand-off to the lead that owns the identity that qualified."""
     lead_id = desk.survivor_of(message.lead_id)
     if message.new_lead_id in desk.split or desk.survivor_of(message.new_lead_id) != message.new_lead_id:
         return
@@ -102,14 +103,13 @@ def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
     clocks = dict(stays.clocks)
     stays.record, stays.handoff = parted.stays.record, parted.stays.handoff
     leaves.record, leaves.handoff, leaves.known = parted.leaves.record, parted.leaves.handoff, True
-    if goes_to == leaves.lead_id:
+    if parted.state_on == leaves.lead_id:
         _inherit_snapshot(desk, leaves, stays)
         leaves.last_holder = stays.last_holder
         leaves.clocks = {key: replace(clock, lead_id=leaves.lead_id) for key, clock in clocks.items()}
         stays.clocks.clear()
         desk.wanted.pop(lead_id, None)
     desk.touched |= {stays.lead_id, leaves.lead_id}
-    change_clocks(desk, stays, parted.clocks)
     for move in parted.moves:
         record_move(desk, stays, move, actor, None)
     opened = parted.cycle_opened

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from services.routing.domain.lifecycle import Actor
 from services.routing.usecases.carry_out import carry_out
-from services.routing.usecases.desk import Desk, Terms
+from services.routing.usecases.desk import Desk
 from services.routing.usecases.hand_over_leads import hand_over_leads
 from services.routing.usecases.lead_facts import evaluation_of
 from services.routing.usecases.merge_leads import merge_pair, split_lead
@@ -20,8 +20,9 @@ class LeadsMoved(Exception):
     """A lead of the batch was merged away between reading and locking: do the batch again."""
 
 
-async def receive_snapshots(store: Store, terms: Terms, messages: Sequence[Message]) -> Desk:
+async def receive_snapshots(store: Store, messages: Sequence[Message]) -> Desk:
     """Handle a batch in one transaction: redirects, latest snapshots, lifecycle, decisions. Saves."""
+    terms = await store.terms()
     pairs = list(_pairs(messages))
     named = {lead_id for pair in pairs for lead_id in pair} | {message.lead_id for message in messages}
     for message in messages:

@@ -1,0 +1,173 @@
+"""The use cases' `Store` on one open transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from services.routing.adapters import lead_files, people, queues
+from services.routing.adapters.policies import PolicyShelf
+from services.routing.adapters.rows import as_json, insert
+from services.routing.domain.decide import Roster
+from services.routing.domain.eligibility import MemberState, local_date
+from services.routing.domain.lifecycle import Handoff
+from services.routing.domain.policy import Person, Policy
+from services.routing.usecases.desk import Desk, Terms
+from services.routing.usecases.lead_file import LeadFile
+from services.routing.usecases.person_row import PersonRow
+from shared.contracts.topics import HANDOFFS
+from shared.db.database import Transaction
+from shared.ids import new_id
+from shared.outbox.append import OutboxEvent, append
+
+
+class PostgresStore:
+    """Routing's tables inside one transaction. `now` fixes the instant; without it the database's is taken."""
+
+    def __init__(self, tx: Transaction, shelf: PolicyShelf, now: datetime | None = None) -> None:
+        self._tx = tx
+        self._connection = tx.connection
+        self._shelf = shelf
+        self._now = now
+
+    async def terms(self) -> Terms:
+        return await self._shelf.terms(self._connection, self._now)
+
+    async def resolve(self, lead_ids: Sequence[str]) -> Mapping[str, str]:
+        return await lead_files.resolve(self._connection, lead_ids)
+
+    async def splits(self, lead_ids: Sequence[str]) -> Mapping[str, str]:
+        rows = await self._connection.fetch(
+            "SELECT lead_id, from_id FROM routing.split WHERE lead_id = ANY($1::text[])", list(lead_ids)
+        )
+        return {row["lead_id"]: row["from_id"] for row in rows}
+
+    async def lock(
+        self, lead_ids: Sequence[str], *, create_at: datetime | None = None, skip: bool = False
+    ) -> dict[str, LeadFile]:
+        return await lead_files.lock(self._connection, lead_ids, create_at=create_at, skip=skip)
+
+    async def handoffs(self, handoff_ids: Sequence[str]) -> Mapping[str, Handoff]:
+        return await lead_files.handoffs(self._connection, handoff_ids)
+
+    async def roster(
+        self, policy: Policy, team_ids: Sequence[str], person_ids: Sequence[str], now: datetime
+    ) -> Roster:
+        rotations = await people.lock_teams(self._connection, sorted(team_ids))
+        members = {person.id for team_id in team_ids for person in policy.members(team_id)} | set(person_ids)
+        rows = await people.people(self._connection, sorted(members), lock=True)
+        # Owners of accounts are read without a lock: a cap of theirs may be passed by one, their desk never lost.
+        owners = sorted({account.owner for account in policy.accounts.values()} - rows.keys())
+        if owners:
+            rows |= await people.people(self._connection, owners, lock=False)
+        loads = await people.open_loads(self._connection, list(rows))
+        known = {key: policy.people[key] for key in rows if key in policy.people}
+        given = await people.handed_since(
+            self._connection, {key: day_start(person, now) for key, person in known.items()}
+        )
+        states = {
+            key: _member(rows[key], person, now, given.get(key, 0), loads.get(key, 0))
+            for key, person in known.items()
+        }
+        return Roster(states, rotations)
+
+    async def people(self, person_ids: Sequence[str] | None, *, lock: bool) -> dict[str, PersonRow]:
+        return await people.people(self._connection, person_ids, lock=lock)
+
+    async def save_person(self, row: PersonRow) -> None:
+        await people.save_people(self._connection, [row])
+        await queues.wake(self._connection, None, row.changed_at)
+
+    async def held_by(self, person_ids: Sequence[str]) -> Mapping[str, list[str]]:
+        return await people.open_handoffs_of(self._connection, person_ids)
+
+    async def line(self, queue: str, limit: int, offset: int) -> Sequence[str]:
+        return await queues.next_in_line(self._connection, queue, limit, offset)
+
+    async def settle_queue(self, queue: str, turn: int, wakes_at: datetime | None) -> bool:
+        return await queues.settle(self._connection, queue, turn, wakes_at)
+
+    async def said(self, handoff_id: str, act: str, actor: str) -> Mapping[str, Any] | None:
+        body = await self._connection.fetchval(
+            "SELECT body::text FROM routing.act WHERE handoff_id = $1 AND act = $2 AND actor = $3",
+            handoff_id, act, actor,
+        )  # fmt: skip
+        return None if body is None else msgspec.json.decode(body, type=dict[str, Any])
+
+    async def say(self, handoff_id: str, act: str, actor: str, at: datetime, body: Mapping[str, Any]) -> None:
+        await self._connection.execute(
+            "INSERT INTO routing.act (handoff_id, act, actor, at, body) VALUES ($1, $2, $3, $4, $5::text::jsonb)"
+            " ON CONFLICT (handoff_id, act, actor) DO UPDATE SET at = excluded.at, body = excluded.body",
+            handoff_id, act, actor, at, as_json(body),
+        )  # fmt: skip
+
+    async def save(self, desk: Desk) -> None:
+        connection = self._connection
+        if desk.new_redirects:
+            await lead_files.redirect(connection, list(desk.new_redirects.items()), desk.now)
+        if desk.new_splits:
+            await insert(
+                connection, "split",
+                [{"lead_id": a, "from_id": b, "at": desk.now} for a, b in desk.new_splits.items()],
+            )  # fmt: skip
+        if desk.unknown:
+            await connection.execute(
+                "DELETE FROM routing.lead WHERE lead_id = ANY($1::text[])", sorted(desk.unknown)
+            )
+        files = [desk.files[lead_id] for lead_id in sorted(desk.touched)]
+        if files:
+            await lead_files.save(connection, files, list(desk.closed.values()), desk.terms.outages)
+        await self._save_history(desk)
+        if desk.rotations:
+            await people.save_rotations(connection, desk.rotations)
+        if desk.out_of_rotation:
+            await people.leave_out(connection, desk.out_of_rotation, desk.now)
+        if desk.frees or desk.woken:
+            await queues.wake(connection, None if desk.frees else sorted(desk.woken), desk.now)
+
+    async def _save_history(self, desk: Desk) -> None:
+        connection = self._connection
+        if desk.snapshots:
+            await lead_files.save_snapshots(connection, list(desk.snapshots.values()))
+        await lead_files.link_successors(connection, desk.successors)
+        await lead_files.save_transitions(connection, desk.transitions)
+        await insert(connection, "decision", [_decision(key, desk) for key in desk.decisions])
+        await append(
+            self._tx,
+            [
+                OutboxEvent(
+                    new_id("ev"), HANDOFFS.name, draft.type, draft.key, desk.now,
+                    msgspec.json.encode(draft.make()),
+                )
+                for draft in desk.drafts
+            ],
+        )  # fmt: skip
+
+
+def day_start(person: Person, now: datetime) -> datetime:
+    """Return the start of the person's day, which `daily_cap` counts from."""
+    return datetime.combine(local_date(person, now), time(), ZoneInfo(person.timezone))
+
+
+def _member(row: PersonRow, person: Person, now: datetime, given: int, load: int) -> MemberState:
+    return MemberState(
+        online=row.online,
+        active=row.active,
+        paused_until=row.paused_until,
+        out_of_rotation_until=row.out_of_rotation_until,
+        time_off=tuple(row.time_off),
+        assigned_on=local_date(person, now),
+        assigned_today=given,
+        open_load=load,
+    )
+
+
+def _decision(decision_id: str, desk: Desk) -> dict[str, Any]:
+    decision = desk.decisions[decision_id]
+    return {
+        "decision_id": decision_id, "lead_id": decision.lead_id, "cycle": decision.cycle, "at": decision.at,
+        "person_id": decision.person_id, "queue": decision.queue, "policy_version": decision.policy_version,
+        "body": decision,
+    }  # fmt: skip

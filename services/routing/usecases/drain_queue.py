@@ -1,0 +1,51 @@
+"""A woken queue offers its leads in order, until nobody is eligible or nobody is left."""
+
+from datetime import timedelta
+
+from services.routing.domain.decide import Roster, next_wake
+from services.routing.domain.eligibility import MemberState, Need, judge
+from services.routing.domain.lifecycle import DecisionWanted
+from services.routing.domain.policy import Policy
+from services.routing.usecases.desk import Desk
+from services.routing.usecases.hand_over_leads import hand_over_leads
+from services.routing.usecases.ports import Store
+
+PAGE = 100  # decisions of one transaction: well under its 500 ms
+BUSY_RETRY = timedelta(milliseconds=250)  # a lead that somebody holds is offered at the next look
+
+
+async def drain_page(store: Store, queue: str, turn: int, offset: int) -> int | None:
+    """Offer one page of a queue in one transaction; return where to go on, None when the queue is settled."""
+    ids = await store.line(queue, PAGE, offset)
+    files = await store.lock(ids, skip=True)
+    desk = Desk(await store.terms(), files)
+    waiting = [lead_id for lead_id, file in files.items() if file.record.queue == queue]
+    desk.wanted = {lead_id: DecisionWanted() for lead_id in waiting}
+    await hand_over_leads(desk, store)
+    desk.woken.discard(queue)
+    left = sum(files[lead_id].record.queue == queue for lead_id in waiting)
+    busy = len(ids) - len(files)
+    await store.save(desk)
+    roster = await _roster(store, desk, queue)
+    if len(ids) == PAGE and anyone_free(desk.policy, roster, queue, desk):
+        return offset + left + busy
+    wakes_at = next_wake(desk.policy, roster, queue, desk.now) if left or offset or len(ids) == PAGE else None
+    if busy:
+        wakes_at = desk.now + BUSY_RETRY
+    await store.settle_queue(queue, turn, wakes_at)
+    return None
+
+
+async def _roster(store: Store, desk: Desk, queue: str) -> Roster:
+    known = desk.policy.queues.get(queue)
+    return await store.roster(desk.policy, sorted(known.teams) if known else [], [], desk.now)
+
+
+def anyone_free(policy: Policy, roster: Roster, queue: str, desk: Desk) -> bool:
+    """Tell whether any member of the queue's teams could take a lead that asks for nothing special."""
+    known = policy.queues.get(queue)
+    people = {person.id: person for team in (known.teams if known else ()) for person in policy.members(team)}
+    return any(
+        judge(person, roster.members.get(person.id, MemberState()), Need(), policy, desk.now).eligible
+        for person in people.values()
+    )
