@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.routing.domain.lifecycle import (
-    TABLE,
-    ClockChange,
     CycleOpened,
-    DecisionWanted,
     Handoff,
     LeadRecord,
     Move,
@@ -31,19 +28,17 @@ class Merged:
     """The survivor afterwards. A merge is no step of the transition table: it takes over a state as it is.
 
     `kept`: the open hand-off that stays, already carrying the survivor's lead id, cycle and a free seq.
-    `kept_from`: the lead whose state stays, None where do-not-contact ends both. The clocks of a kept
-    hand-off move along with it, those of the superseded one are cancelled; `clocks` says what happens to
-    the survivor's clocks that hang on no hand-off (assign, cool-down). `moves`: of the survivor.
+    `kept_from`: the lead whose state stays, and with it its running clocks (re-key them to the survivor);
+    every other running clock of both leads is cancelled, all of them where it is None.
+    `superseded`: open hand-offs that this merge closed. `moves`: of the survivor.
     """
 
     record: LeadRecord
     kept: Handoff | None
     kept_from: str | None
-    superseded: Handoff | None
+    superseded: tuple[Handoff, ...]
     moves: tuple[Move, ...]
     cycle_opened: CycleOpened
-    clocks: tuple[ClockChange, ...] = ()
-    decide: DecisionWanted | None = None
     frees: bool = False
 
 
@@ -59,7 +54,6 @@ class Unmerged:
     state_on: str
     moves: tuple[Move, ...]
     cycle_opened: CycleOpened
-    clocks: tuple[ClockChange, ...] = ()
 
 
 _RANK: dict[State, int] = {
@@ -96,30 +90,17 @@ def merge(survivor: Side, loser: Side, now: datetime) -> Merged:
     kept = first.handoff if kept_from else None
     if kept is not None:
         record, kept = _moved(record, kept)
-    closing = next(
-        (s.handoff for s in (first, second) if s.handoff and (not kept or s.handoff.id != kept.id)), None
+    open_before = [side.handoff for side in (first, second) if side.handoff is not None]
+    superseded = tuple(
+        _superseded(handoff, kept, now) for handoff in open_before if kept is None or handoff.id != kept.id
     )
-    superseded = _superseded(closing, kept, now) if closing else None
     moved = survivor.record.state != record.state
     return Merged(
         record=record, kept=kept, kept_from=kept_from, superseded=superseded,
         moves=(Move(survivor.record.state, record.state, "merged"),) if moved else (),
         cycle_opened=CycleOpened(record.cycle, record.cut, "merged"),
-        clocks=_lead_clocks(survivor.record, record, kept_from),
-        decide=DecisionWanted() if record.state == "qualified" else None, frees=superseded is not None,
+        frees=bool(superseded),
     )  # fmt: skip
-
-
-_LEAD_CLOCKS = ("assign", "cool_down")
-
-
-def _lead_clocks(before: LeadRecord, after: LeadRecord, kept_from: str | None) -> tuple[ClockChange, ...]:
-    """Cancel what the survivor no longer waits for, and start what it waits for with the loser's state."""
-    if kept_from == before.lead_id:
-        return ()
-    old, new = TABLE[before.state].clock, TABLE[after.state].clock
-    cancels = (ClockChange("cancel", old),) if old in _LEAD_CLOCKS else ()
-    return (*cancels, ClockChange("start", new)) if new in _LEAD_CLOCKS else cancels
 
 
 def _precedence(side: Side) -> tuple[int, float, str, str]:
