@@ -30,16 +30,16 @@ HTTP_SECONDS = Histogram(
     registry=REGISTRY,
 )
 
-# 503s by cause: `database`, `bus`, `deadline`, `keys`. A lasting rate means a dependency is down.
-HTTP_UNAVAILABLE = Counter(
-    "leadline_http_unavailable",
-    "Requests refused with 503 because a dependency is down.",
-    ["service", "cause"],
-    registry=REGISTRY,
-)
-
 # --- API keys -------------------------------------------------------------------------------------------
 
 # `cache`: known and fresh; `database`: looked up; `last_good`: the database is away and an older answer
 # served; `unavailable`: away and nothing known. A rate of `last_good` is an outage that callers do not feel.
 KEY_LOOKUPS = Counter("leadline_key_lookups", "API key look-ups.", ["answer"], registry=REGISTRY)
+
+# --- Ingest ---------------------------------------------------------------------------------------------
+
+# Items taken in, by door (`tracking`, `form`) and what became of them (`accepted` or `mapped`,
+# `quarantined`, `duplicate`). A rising share of `quarantined` means a site or form changed: look at the reasons.
+INGEST_MESSAGES = Counter(
+    "leadline_ingest_messages", "Messages and submissions taken in.", ["door", "outcome"], registry=REGISTRY
+)

@@ -1,7 +1,7 @@
 """Who calls: API keys by `Authorization: Bearer` (Basic too on the tracking doors), and their scopes.
 
-While the database is away, keys seen before go on working (`key_cache.py`); an unknown one hears 503 and tries
-again, never 401, on which SDKs drop their batch for ever.
+While the database is away, keys seen before go on working (`key_cache.py`); an unknown one hears 503 and
+tries again, never 401, on which SDKs drop their batch for ever.
 """
 
 import base64

@@ -1,0 +1,156 @@
+"""One request and its answer: request id, deadline, errors caught, time and status counted."""
+
+import asyncio
+import re
+import secrets
+import time
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.observability.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from shared.web.body import ClientGone
+from shared.web.problem import Problem, problem_of, send_problem, unavailable
+
+log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
+# A body on a slow line may take its time; the deadline of the answer counts from its end.
+BODY_SECONDS = 30.0
+
+
+class ResponseBroken(Exception):
+    """The application failed in the middle of its answer: the connection must be cut, not ended politely."""
+
+
+class Exchange:
+    """Runs an ASGI endpoint for one request; see `shared.web.app.dispatch`."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        service: str,
+        deadline_seconds: float,
+        route: str | None,
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._service = service
+        self._deadline_seconds = deadline_seconds
+        self._route = route
+        self._id = _request_id(scope)
+        self._status = 0
+        self._complete = False
+        self._overdue = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._answer: asyncio.Task[None] | None = None
+
+    async def run(self, endpoint: ASGIApp) -> None:
+        """Run `endpoint`; whatever it does, the client gets one well-formed answer."""
+        started = time.perf_counter()
+        self._scope["leadline.request_id"] = self._id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._id)
+        has_body = self._scope["method"] in ("POST", "PUT", "PATCH")
+        self._set_timer(BODY_SECONDS if has_body else self._deadline_seconds, waiting_for_body=has_body)
+        try:
+            await self._run(endpoint)
+        finally:
+            self._cancel_timer()
+            self._count(time.perf_counter() - started)
+
+    async def _run(self, endpoint: ASGIApp) -> None:
+        try:
+            await endpoint(self._scope, self._receive_and_note, self._send_and_note)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._overdue or task is None:
+                raise
+            task.uncancel()
+        except ClientGone:
+            self._status = self._status or 499
+        except Exception as error:
+            await self._fail(error)
+        if self._answer is not None:
+            await self._answer
+
+    async def _fail(self, error: Exception) -> None:
+        if self._complete or self._overdue:
+            return  # answered (and logged) further in, which then lets the exception through
+        problem = problem_of(error)
+        if problem.status >= 500 and not isinstance(error, Problem):
+            log.error("http.failed", status=problem.status, code=problem.code, exc_info=error)
+        if self._status:
+            raise ResponseBroken from None
+        await send_problem(self._send_and_note, problem, self._id)
+
+    async def _receive_and_note(self) -> Any:
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False) and not self._status:
+            self._set_timer(self._deadline_seconds, waiting_for_body=False)
+        return message
+
+    async def _send_and_note(self, message: Any) -> None:
+        if self._overdue:
+            return
+        await self._send_on(message)
+
+    async def _send_on(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self._cancel_timer()
+            self._status = message["status"]
+            headers = list(message.get("headers", ()))
+            message = {**message, "headers": [*headers, (b"x-request-id", self._id.encode())]}
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._complete = True
+        await self._send(message)
+
+    def _set_timer(self, seconds: float, *, waiting_for_body: bool) -> None:
+        self._cancel_timer()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        self._timer = loop.call_later(seconds, self._on_deadline, task, waiting_for_body)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_deadline(self, task: "asyncio.Task[Any] | None", waiting_for_body: bool) -> None:
+        if self._status or self._overdue or self._scope.get("leadline.no_deadline"):
+            return
+        # Answered from here: the endpoint may be stuck where even its cancellation has to wait.
+        self._overdue = True
+        problem = (
+            Problem(408, "request_timeout", "The body did not arrive in time.")
+            if waiting_for_body
+            else unavailable("deadline", "No answer in time; whether it was done is unknown. Try again.")
+        )
+        log.warning("http.deadline", code=problem.code, route=self._route_label())
+        self._answer = asyncio.get_running_loop().create_task(send_problem(self._send_on, problem, self._id))
+        if task is not None:
+            task.cancel()
+
+    def _route_label(self) -> str:
+        # Never the path itself: it carries ids, and anybody can invent paths.
+        return self._route or getattr(self._scope.get("route"), "path", None) or "unmatched"
+
+    def _count(self, seconds: float) -> None:
+        route = self._route_label()
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
+        HTTP_REQUESTS.labels(self._service, method, route, str(self._status)).inc()
+        HTTP_SECONDS.labels(self._service, route).observe(seconds)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value.decode())
+    return secrets.token_hex(8)
