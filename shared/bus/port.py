@@ -1,7 +1,7 @@
 """The bus as a port: an append-only log of keyed messages in partitions, read by groups.
 
 Adapters: `postgres`, `memory`; Kafka fits behind the same names. Offsets of a partition grow but may have
-gaps; positions live with the consumer (in its own database), never here.
+gaps, messages may repeat, a partition may be read by a member that lost it: `shared.consumer` copes with all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,28 @@ class BusUnavailable(Exception):
     """The bus cannot take or give messages now; nothing was promised. Retry later, or answer 503."""
 
 
+class UnknownTopic(Exception):
+    """The log has no topic of that name; the registry and the log disagree."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
     """One partition of one topic."""
 
     topic: str
     number: int
+
+
+class OffsetOutOfRange(Exception):
+    """A position lies outside what the log keeps: reading on would silently skip messages."""
+
+    def __init__(self, partition: Partition, position: int, first: int, next_offset: int) -> None:
+        where = f"{partition.topic}/{partition.number}"
+        super().__init__(f"{where}: position {position} is outside what is kept, {first}..{next_offset}")
+        self.partition = partition
+        self.position = position
+        self.first = first
+        self.next_offset = next_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,12 @@ class Subscription(Protocol):
     async def poll(
         self, positions: Mapping[Partition, int], *, max_records: int, timeout_seconds: float
     ) -> Sequence[Fetched]:
-        """Keep the membership alive and return what lies at `positions` (partitions not named are paused)."""
+        """Keep the membership alive and return what lies at `positions` (partitions not named are paused).
+
+        Returns early and empty when `assigned` changed. `positions` are those committed by the consumer: what
+        lies before them may be trimmed. At most `max_records` in all, in order within each partition.
+        Raises OffsetOutOfRange, BusUnavailable.
+        """
         ...
 
     async def leave(self) -> None:
@@ -94,6 +115,10 @@ class Bus(Protocol):
 
     async def heads(self, topic: str) -> Mapping[Partition, tuple[int, int]]:
         """Return (first kept offset, next offset) of each partition."""
+        ...
+
+    async def maintain(self) -> Sequence[str]:
+        """Let the log do its housekeeping (retention); return what an operator must know, if anything."""
         ...
 
     async def close(self) -> None: ...

@@ -1,6 +1,4 @@
--- The Postgres bus: a log and nothing more. Reached only through append, fetch, heads, identity, join,
--- renew, leave and trim; declare_topic, trim_before and forget_group are the owner's.
-
+-- The Postgres bus: a log and nothing more. declare_topic, trim_before and forget_group are the owner's.
 CREATE TABLE bus.cluster (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     id uuid NOT NULL DEFAULT gen_random_uuid()
@@ -248,6 +246,9 @@ CREATE FUNCTION bus.trim_before(p_before date) RETURNS TABLE (day date, dropped 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 BEGIN
+    IF NOT EXISTS (SELECT FROM bus.day d WHERE d.day < p_before) THEN
+        RETURN;
+    END IF;
     -- Heads first, as append does: the drop waits for appenders, so they must not wait for us half-way.
     PERFORM FROM bus.head ORDER BY topic_no, partition FOR UPDATE;
     FOR day IN SELECT d.day FROM bus.day d WHERE d.day < p_before ORDER BY d.day LOOP

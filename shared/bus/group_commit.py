@@ -1,0 +1,82 @@
+"""Group commit: appends that arrive while one is under way go together in the next."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shared.bus.port import BusUnavailable, Outgoing
+
+MAX_MESSAGES = 1000
+MAX_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """One caller's messages and the future it waits for."""
+
+    messages: Sequence[Outgoing]
+    done: "asyncio.Future[None]"
+
+
+class GroupCommit:
+    """Gathers concurrent `append` calls into calls of `send` (one at a time, in order of arrival).
+
+    A failed `send` fails everybody who waits at that moment, so that a queue never adds up time-outs.
+    """
+
+    def __init__(self, send: Callable[[Sequence[Outgoing]], Awaitable[None]], *, seconds: float) -> None:
+        self._send = send
+        self._seconds = seconds
+        self._waiting: list[Waiting] = []
+        self._sender: asyncio.Task[None] | None = None
+
+    async def append(self, messages: Sequence[Outgoing]) -> None:
+        """Return once the messages are durable; raise what `send` raised, or BusUnavailable when late."""
+        mine = Waiting(messages, asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._run())
+        try:
+            async with asyncio.timeout(self._seconds):
+                await mine.done
+        except TimeoutError as late:
+            raise BusUnavailable("the append took too long") from late
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove(mine)
+
+    async def close(self) -> None:
+        """Wait for the append under way, fail those that have not begun."""
+        self._fail(self._take(everything=True), BusUnavailable("the bus is closed"))
+        if self._sender is not None:
+            await asyncio.wait([self._sender])
+
+    async def _run(self) -> None:
+        while batch := self._take():
+            try:
+                await self._send([message for waiting in batch for message in waiting.messages])
+            except Exception as fault:
+                self._fail([*batch, *self._take(everything=True)], fault)
+            else:
+                for waiting in batch:
+                    if not waiting.done.done():
+                        waiting.done.set_result(None)
+
+    def _take(self, *, everything: bool = False) -> list[Waiting]:
+        taken: list[Waiting] = []
+        count = size = 0
+        for waiting in self._waiting:
+            count += len(waiting.messages)
+            size += sum(len(message.value) for message in waiting.messages)
+            if taken and not everything and (count > MAX_MESSAGES or size > MAX_BYTES):
+                break
+            taken.append(waiting)
+        del self._waiting[: len(taken)]
+        return taken
+
+    @staticmethod
+    def _fail(failed: Sequence[Waiting], fault: Exception) -> None:
+        for waiting in failed:
+            if not waiting.done.done():
+                waiting.done.set_exception(fault)
