@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from shared.bus.port import Bus, BusUnavailable
@@ -14,7 +14,7 @@ from shared.consumer import dead_letters
 from shared.consumer.dead_letters import DeadLetter, LetterNotHeld
 from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.database import Database
-from shared.web.auth import ApiKey, require
+from shared.web.auth import Admin, Reader
 from shared.web.problem import Problem, unavailable
 
 
@@ -40,7 +40,7 @@ def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
 
     @routes.get("")
     async def list_letters(
-        _: Annotated[ApiKey, Depends(require("read"))],
+        _: Reader,
         service: ServiceName | None = None,
         cursor: str | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -61,9 +61,7 @@ def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
         return {"data": data[:limit], "next": f"{last['service']}.{last['id']}" if last else None}
 
     @routes.get("/{service}/{letter_id}")
-    async def show_letter(
-        service: ServiceName, letter_id: int, _: Annotated[ApiKey, Depends(require("admin"))]
-    ) -> dict[str, Any]:
+    async def show_letter(service: ServiceName, letter_id: int, _: Admin) -> dict[str, Any]:
         """Show one with headers and body."""
         letter = await dead_letters.get_letter(holders[service].database, letter_id)
         if letter is None:
@@ -74,7 +72,7 @@ def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
     async def replay_letter(
         service: ServiceName,
         letter_id: int,
-        key: Annotated[ApiKey, Depends(require("admin"))],
+        key: Admin,
         mended: Mended | None = None,
     ) -> dict[str, Any]:
         """Put it back on its topic, mended where a value is given."""
@@ -89,9 +87,7 @@ def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
         return summary(service, letter)
 
     @routes.post("/{service}/{letter_id}/discard")
-    async def discard_letter(
-        service: ServiceName, letter_id: int, key: Annotated[ApiKey, Depends(require("admin"))]
-    ) -> dict[str, Any]:
+    async def discard_letter(service: ServiceName, letter_id: int, key: Admin) -> dict[str, Any]:
         """Give it up; it stays listed with who did it."""
         try:
             letter = await dead_letters.discard(holders[service].database, letter_id, by=key.id)
