@@ -39,7 +39,7 @@ KEY_LOOKUPS = Counter("leadline_key_lookups", "API key look-ups.", ["answer"], r
 # --- Ingest ---------------------------------------------------------------------------------------------
 
 # Items taken in, by door (`tracking`, `form`) and what became of them (`accepted` or `mapped`,
-# `quarantined`, `duplicate`). A rising share of `quarantined` means a site or form changed: look at the reasons.
+# `quarantined`, `duplicate`). A rising share of `quarantined`: a site or form changed, look at the reasons.
 INGEST_MESSAGES = Counter(
     "leadline_ingest_messages", "Messages and submissions taken in.", ["door", "outcome"], registry=REGISTRY
 )
