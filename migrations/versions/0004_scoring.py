@@ -3,6 +3,7 @@
 from alembic import op
 
 from shared.db.plumbing import create_plumbing, drop_plumbing
+from shared.db.revision import create_schema, grant_schema, run_script
 
 revision = "0004"
 down_revision = "0003"
@@ -22,11 +23,14 @@ CREATE TABLE scoring.link (
     b text NOT NULL,
     event_id uuid NOT NULL,
     occurred_at timestamptz NOT NULL,
+    linked_at timestamptz NOT NULL,
+    joins boolean NOT NULL,
     CONSTRAINT pk_link PRIMARY KEY (a, b, event_id),
     CONSTRAINT ck_link_order CHECK (a COLLATE "C" < b COLLATE "C")
 );
 CREATE INDEX ix_link_b ON scoring.link (b);
 CREATE INDEX ix_link_event_id ON scoring.link (event_id);
+CREATE INDEX ix_link_owner ON scoring.link (a, occurred_at, event_id, b) WHERE joins;
 
 CREATE TABLE scoring.never_link (
     a text NOT NULL,
@@ -56,6 +60,7 @@ CREATE TABLE scoring.lead (
     holds boolean,
     needs_data boolean,
     cycle integer NOT NULL DEFAULT 0,
+    entered_event_id uuid,
     first_seen_at timestamptz,
     last_seen_at timestamptz,
     scored_at timestamptz,
@@ -119,7 +124,7 @@ CREATE TABLE scoring.signal_count (
     signal text NOT NULL,
     day date NOT NULL,
     counted integer NOT NULL,
-    bots integer NOT NULL,
+    last_at timestamptz NOT NULL,
     CONSTRAINT pk_signal_count PRIMARY KEY (owner, signal, day)
 );
 
@@ -146,7 +151,8 @@ CREATE TABLE scoring.snapshot (
     epoch bigint NOT NULL,
     revision bigint NOT NULL,
     published_at timestamptz NOT NULL,
-    payload jsonb NOT NULL,
+    payload bytea NOT NULL,
+    told jsonb NOT NULL,
     CONSTRAINT pk_snapshot PRIMARY KEY (lead_id)
 );
 
@@ -158,18 +164,14 @@ CREATE TABLE scoring.decay_timer (
 CREATE INDEX ix_decay_timer_due_at ON scoring.decay_timer (due_at) WHERE due_at IS NOT NULL;
 """
 
-_MODELS_NEVER_CHANGE = (
-    """
+_MODELS_NEVER_CHANGE = """
 CREATE FUNCTION scoring.refuse_model_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'a published model never changes: publish a new version';
-END $$
-""",
-    """
+END $$;
 CREATE TRIGGER model_is_immutable BEFORE UPDATE OR DELETE ON scoring.model
-    FOR EACH ROW EXECUTE FUNCTION scoring.refuse_model_change()
-""",
-)
+    FOR EACH ROW EXECUTE FUNCTION scoring.refuse_model_change();
+"""
 
 _TABLES = (
     "identity", "link", "never_link", "lead", "membership", "redirect", "cut", "timeline", "signal_count",
@@ -178,15 +180,11 @@ _TABLES = (
 
 
 def upgrade() -> None:
-    for part in (_IDENTITY, _LEAD, _TIMELINE, _SCORES):
-        for statement in part.split(";\n"):
-            if statement.strip():
-                op.execute(statement)
-    for statement in _MODELS_NEVER_CHANGE:
-        op.execute(statement)
+    create_schema(op, "scoring")
+    for script in (_IDENTITY, _LEAD, _TIMELINE, _SCORES, _MODELS_NEVER_CHANGE):
+        run_script(op, script)
     create_plumbing(op, "scoring")
-    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA scoring TO leadline_scoring")
-    op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA scoring TO leadline_scoring")
+    grant_schema(op, "scoring")
 
 
 def downgrade() -> None:
@@ -194,3 +192,4 @@ def downgrade() -> None:
     for table in reversed(_TABLES):
         op.execute(f"DROP TABLE scoring.{table}")
     op.execute("DROP FUNCTION scoring.refuse_model_change()")
+    op.execute("DROP SCHEMA scoring")

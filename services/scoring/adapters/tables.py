@@ -2,13 +2,28 @@
 
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, Column, Date, DateTime, Index, Integer, Table, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from shared.db.metadata import service_metadata
+from shared.db.plumbing import plumbing_tables
 
 metadata = service_metadata("scoring")
+plumbing_tables(metadata, "scoring")
 
 
 def _text(name: str, *, null: bool = False, key: bool = False) -> Column[Any]:
@@ -27,7 +42,9 @@ def _pair_in_order(name: str) -> CheckConstraint:
     return CheckConstraint('a COLLATE "C" < b COLLATE "C"', name=name)
 
 
-identity = Table("identity", metadata, _text("identity", key=True), _at("created_at"), _at("hub_at", null=True))
+identity = Table(
+    "identity", metadata, _text("identity", key=True), _at("created_at"), _at("hub_at", null=True)
+)
 
 link = Table(
     "link",
@@ -36,9 +53,12 @@ link = Table(
     _text("b", key=True),
     Column("event_id", UUID, primary_key=True),
     _at("occurred_at"),
+    _at("linked_at"),
+    Column("joins", Boolean, nullable=False),
     _pair_in_order("order"),
     Index("ix_link_b", "b"),
     Index("ix_link_event_id", "event_id"),
+    Index("ix_link_owner", "a", "occurred_at", "event_id", "b", postgresql_where=sql("joins")),
 )
 
 never_link = Table(
@@ -70,6 +90,7 @@ lead = Table(
     Column("holds", Boolean),
     Column("needs_data", Boolean),
     Column("cycle", Integer, nullable=False, server_default="0"),
+    Column("entered_event_id", UUID),
     _at("first_seen_at", null=True),
     _at("last_seen_at", null=True),
     _at("scored_at", null=True),
@@ -134,7 +155,7 @@ signal_count = Table(
     _text("signal", key=True),
     Column("day", Date, primary_key=True),
     _number("counted"),
-    _number("bots"),
+    _at("last_at"),
 )
 
 trait = Table(
@@ -163,7 +184,8 @@ snapshot = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
     _at("published_at"),
-    Column("payload", JSONB, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("told", JSONB, nullable=False),
 )
 
 decay_timer = Table("decay_timer", metadata, _text("lead_id", key=True), _at("due_at", null=True))

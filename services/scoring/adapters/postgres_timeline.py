@@ -1,0 +1,246 @@
+"""The timeline in Postgres, whose row belongs to whom, and its caches: counts and traits per owner."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from services.scoring.adapters.keys import identity_of, key_of
+from services.scoring.domain.activity import Activity
+from services.scoring.domain.identity import Identity
+from services.scoring.usecases.ports import ConcurrentChange, Entry, Known
+from shared.contracts.leads import RecentActivity
+from shared.db.database import Transaction
+
+# Whose is activity of the anonymous id `{a}` at (`{at}`, `{event}`): the latest link up to it, else the first
+# link, else nobody's but its own. Of one event's two links the user id is taken (`u:` sorts after `e:`).
+OWNER_OF = """coalesce(
+    (SELECT l.b FROM scoring.link l
+     WHERE l.joins AND l.a = {a} AND (l.occurred_at, l.event_id) <= ({at}, {event})
+     ORDER BY l.occurred_at DESC, l.event_id DESC, l.b COLLATE "C" DESC LIMIT 1),
+    (SELECT l.b FROM scoring.link l WHERE l.joins AND l.a = {a}
+     ORDER BY l.occurred_at, l.event_id, l.b COLLATE "C" DESC LIMIT 1),
+    {a})"""
+
+_KNOWN = """
+SELECT event_id, occurred_at, body_hash, anonymous, usr, email, owner
+FROM scoring.timeline WHERE event_id = ANY($1::uuid[])
+"""
+
+_PUT = f"""
+INSERT INTO scoring.timeline AS t (event_id, occurred_at, received_at, body_hash, source, kind, name,
+    anonymous, usr, email, owner, signals, bot, url, content, traits)
+SELECT n.event_id, n.occurred_at, n.received_at, n.body_hash, n.source, n.kind, n.name,
+    n.anonymous, n.usr, n.email,
+    coalesce(n.usr, n.email, {OWNER_OF.format(a="n.anonymous", at="n.occurred_at", event="n.event_id")}),
+    string_to_array(n.signals, ','), n.bot, n.url, n.content, n.traits
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::jsonb[])
+    AS n (event_id, occurred_at, received_at, body_hash, source, kind, name, anonymous, usr, email, signals,
+          bot, url, content, traits)
+ON CONFLICT (event_id) DO UPDATE SET
+    occurred_at = excluded.occurred_at, received_at = excluded.received_at, body_hash = excluded.body_hash,
+    source = excluded.source, kind = excluded.kind, name = excluded.name, anonymous = excluded.anonymous,
+    usr = excluded.usr, email = excluded.email, owner = excluded.owner, signals = excluded.signals,
+    bot = excluded.bot, url = excluded.url, content = excluded.content, traits = excluded.traits
+WHERE (excluded.occurred_at, excluded.body_hash COLLATE "C") < (t.occurred_at, t.body_hash COLLATE "C")
+RETURNING event_id, owner
+"""  # fmt: skip
+
+_REOWN = f"""
+UPDATE scoring.timeline t SET owner = o.now
+FROM (
+    SELECT r.event_id, r.owner AS before,
+        {OWNER_OF.format(a="r.anonymous", at="r.occurred_at", event="r.event_id")} AS now
+    FROM scoring.timeline r WHERE r.anonymous = ANY($1) AND r.usr IS NULL AND r.email IS NULL
+) o
+WHERE t.event_id = o.event_id AND o.now <> o.before
+RETURNING o.before, o.now
+"""
+
+_ADD_COUNTS = """
+INSERT INTO scoring.signal_count AS c (owner, signal, day, counted, last_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::date[], $4::int[], $5::timestamptz[])
+ON CONFLICT (owner, signal, day) DO UPDATE SET
+    counted = c.counted + excluded.counted, last_at = greatest(c.last_at, excluded.last_at)
+"""
+
+RECOUNT = """
+SELECT t.owner, s.signal, (t.occurred_at AT TIME ZONE 'UTC')::date AS day, count(*)::int AS counted,
+    max(t.occurred_at) AS last_at
+FROM scoring.timeline t CROSS JOIN LATERAL unnest(t.signals) AS s (signal)
+"""
+
+_REBUILD_COUNTS = f"""
+INSERT INTO scoring.signal_count (owner, signal, day, counted, last_at)
+{RECOUNT} WHERE t.owner = ANY($1) GROUP BY 1, 2, 3
+"""
+
+_ADD_TRAITS = """
+INSERT INTO scoring.trait AS t (owner, name, value, occurred_at, event_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::timestamptz[], $5::uuid[])
+ON CONFLICT (owner, name) DO UPDATE SET
+    value = excluded.value, occurred_at = excluded.occurred_at, event_id = excluded.event_id
+WHERE (excluded.occurred_at, excluded.event_id) > (t.occurred_at, t.event_id)
+"""
+
+_REBUILD_TRAITS = """
+INSERT INTO scoring.trait (owner, name, value, occurred_at, event_id)
+SELECT DISTINCT ON (t.owner, e.key COLLATE "C") t.owner, e.key, e.value, t.occurred_at, t.event_id
+FROM scoring.timeline t CROSS JOIN LATERAL jsonb_each(t.traits) AS e (key, value)
+WHERE t.owner = ANY($1) AND t.traits IS NOT NULL
+ORDER BY t.owner, e.key COLLATE "C", t.occurred_at DESC, t.event_id DESC
+"""
+
+_RECENT = """
+SELECT lead.lead_id, r.event_id, r.kind, r.name, r.occurred_at, r.url
+FROM unnest($1::text[]) AS lead (lead_id)
+CROSS JOIN LATERAL (
+    SELECT t.event_id, t.kind, t.name, t.occurred_at, t.url
+    FROM scoring.membership m
+    CROSS JOIN LATERAL (
+        SELECT * FROM scoring.timeline t WHERE t.owner = m.identity AND t.bot IS NULL
+        ORDER BY t.occurred_at DESC, t.event_id DESC LIMIT $2
+    ) t
+    WHERE m.lead_id = lead.lead_id
+    ORDER BY t.occurred_at DESC, t.event_id DESC LIMIT $2
+) r
+ORDER BY lead.lead_id, r.occurred_at DESC, r.event_id DESC
+"""
+
+
+def _key(kind: str, value: str | None) -> str | None:
+    return f"{kind}:{value}" if value else None
+
+
+def _json(value: Any) -> str:
+    """Encode for jsonb, which refuses the NUL character that JSON allows."""
+    return msgspec.json.encode(value).decode().replace("\\u0000", "")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTimeline:
+    """`usecases.ports.TimelineStore` inside one transaction."""
+
+    tx: Transaction
+
+    async def known(self, event_ids: Collection[str]) -> dict[str, Known]:
+        rows = await self.tx.connection.fetch(_KNOWN, list(event_ids))
+        return {
+            str(r["event_id"]): Known(
+                r["occurred_at"],
+                r["body_hash"],
+                tuple(identity_of(r[c]) for c in ("anonymous", "usr", "email") if r[c] is not None),
+                identity_of(r["owner"]),
+            )
+            for r in rows
+        }
+
+    async def put(self, entries: Sequence[Entry]) -> dict[str, Identity]:
+        ordered = sorted(entries, key=lambda entry: entry.activity.event_id)
+        columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
+        rows = await self.tx.connection.fetch(_PUT, *columns)
+        if len(rows) != len(entries):
+            raise ConcurrentChange("another batch has stored a lower body of one of these events")
+        return {str(row["event_id"]): identity_of(row["owner"]) for row in rows}
+
+    async def reown(self, anonymous: Collection[Identity]) -> set[Identity]:
+        rows = await self.tx.connection.fetch(_REOWN, [key_of(identity) for identity in anonymous])
+        return {identity_of(row[column]) for row in rows for column in ("before", "now")}
+
+    async def add_counts(self, entries: Sequence[Entry], owners: Mapping[str, Identity]) -> None:
+        counted: dict[tuple[str, str, date], tuple[int, datetime]] = {}
+        for entry in entries:
+            activity = entry.activity
+            owner, day = key_of(owners[activity.event_id]), activity.occurred_at.astimezone(UTC).date()
+            for signal in entry.signals:
+                number, last = counted.get((owner, signal, day), (0, activity.occurred_at))
+                counted[owner, signal, day] = number + 1, max(last, activity.occurred_at)
+        rows = [(*key, *value) for key, value in sorted(counted.items())]
+        if rows:
+            await self.tx.connection.execute(_ADD_COUNTS, *(list(c) for c in zip(*rows, strict=True)))
+
+    async def add_traits(self, entries: Sequence[Entry], owners: Mapping[str, Identity]) -> None:
+        latest: dict[tuple[str, str], tuple[datetime, str, Any]] = {}
+        for entry in sorted(entries, key=lambda entry: entry.activity.position):
+            activity = entry.activity
+            for name, value in activity.traits.items():
+                place = key_of(owners[activity.event_id]), name
+                latest[place] = activity.occurred_at, activity.event_id, value
+        rows = [
+            (*place, _json(v), at, event)
+            for place, (at, event, v) in sorted(latest.items(), key=lambda i: i[0])
+        ]
+        if rows:
+            await self.tx.connection.execute(_ADD_TRAITS, *(list(c) for c in zip(*rows, strict=True)))
+
+    async def rebuild(self, owners: Collection[Identity]) -> None:
+        keys = sorted(key_of(owner) for owner in owners)
+        for table, fill in (("signal_count", _REBUILD_COUNTS), ("trait", _REBUILD_TRAITS)):
+            await self.tx.connection.execute(f"DELETE FROM scoring.{table} WHERE owner = ANY($1)", keys)
+            await self.tx.connection.execute(fill, keys)
+
+    async def of_owners(self, owners: Collection[Identity]) -> list[tuple[Activity, tuple[str, ...]]]:
+        rows = await self.tx.connection.fetch(
+            "SELECT * FROM scoring.timeline WHERE owner = ANY($1)", [key_of(owner) for owner in owners]
+        )
+        return [(activity_of(row), tuple(row["signals"])) for row in rows]
+
+    async def set_signals(self, signals: Mapping[str, tuple[str, ...]]) -> None:
+        await self.tx.connection.execute(
+            "UPDATE scoring.timeline t SET signals = string_to_array(n.signals, ',')"
+            " FROM unnest($1::uuid[], $2::text[]) AS n (event_id, signals) WHERE t.event_id = n.event_id",
+            list(signals),
+            [",".join(names) for names in signals.values()],
+        )
+
+    async def owner_of(self, event_id: str) -> Identity | None:
+        owner = await self.tx.connection.fetchval(
+            "SELECT owner FROM scoring.timeline WHERE event_id = $1", event_id
+        )
+        return identity_of(owner) if owner else None
+
+    async def recent(self, lead_ids: Collection[str], limit: int) -> dict[str, list[RecentActivity]]:
+        found: dict[str, list[RecentActivity]] = defaultdict(list)
+        for r in await self.tx.connection.fetch(_RECENT, list(lead_ids), limit):
+            found[r["lead_id"]].append(
+                RecentActivity(str(r["event_id"]), r["kind"], r["name"], r["occurred_at"], r["url"])
+            )
+        return found
+
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    a = entry.activity
+    return (
+        a.event_id, a.occurred_at, a.received_at, a.body_hash, a.source, a.kind, a.name,
+        _key("a", a.anonymous_id), _key("u", a.user_id), _key("e", a.email), ",".join(entry.signals),
+        entry.bot, entry.url, entry.content.decode().replace("\\u0000", ""),
+        _json(a.traits) if a.traits else None,
+    )  # fmt: skip
+
+
+def activity_of(row: asyncpg.Record) -> Activity:
+    """Return a timeline row as the domain's activity; `previous_id` lives on in its links only."""
+    content = msgspec.json.decode(row["content"])
+    value = {name: row[name][2:] if row[name] else None for name in ("anonymous", "usr", "email")}
+    return Activity(
+        event_id=str(row["event_id"]),
+        kind=row["kind"],
+        name=row["name"],
+        occurred_at=row["occurred_at"],
+        received_at=row["received_at"],
+        body_hash=row["body_hash"],
+        source=row["source"],
+        anonymous_id=value["anonymous"],
+        user_id=value["usr"],
+        email=value["email"],
+        previous_id=content.get("previous_id"),
+        path=content.get("path"),
+        properties=content.get("properties", {}),
+        traits=msgspec.json.decode(row["traits"]) if row["traits"] else {},
+        bot=row["bot"] is not None,
+    )
