@@ -98,10 +98,13 @@ def with_features(
 
     Adds `email`, `email_domain`, `email_kind` (company, free, disposable, role), `academic_email`,
     `seniority`, `department`, `student`, `employees` (number), `company_size` (band) and `country` (ISO 3166
-    alpha-2). What cannot be read is left out, so that it is unknown.
+    alpha-2); `company` falls back to the domain of a company e-mail. What cannot be read is left out, so that
+    it is unknown.
     """
     found = dict(traits)
     found |= _email_features(primary_email(emails, email_kind), email_kind)
+    if found.get("email_kind") in ("company", "role"):
+        found.setdefault("company", found["email_domain"])
     found |= _title_features(traits.get("title"))
     found |= _or_unknown(found, "employees", employee_count(traits.get("employees")))
     if found.get("employees") is not None:
@@ -119,13 +122,8 @@ def _email_features(email: str | None, email_kind: ReadEmailKind) -> dict[str, A
     if email is None:
         return {}
     domain = email.rpartition("@")[2]
-    academic = bool(_ACADEMIC.search(domain))
-    return {
-        "email": email,
-        "email_domain": domain,
-        "email_kind": email_kind(email),
-        "academic_email": academic,
-    }
+    found = {"email": email, "email_domain": domain, "email_kind": email_kind(email)}
+    return found | {"academic_email": bool(_ACADEMIC.search(domain))}
 
 
 def _title_features(title: Any) -> dict[str, Any]:

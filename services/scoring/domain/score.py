@@ -51,8 +51,8 @@ def score(
 
     `counts`: all rows of all its identities with occurred_at up to `as_of`, the cut's day split
     (`DayCount.left_out`, see `signals.partial_days`); rows of later days are ignored. `traits`: resolved
-    traits with derived features (`features.with_features`). Only activity strictly after `cut` counts; the rest is
-    shown as a `cut` line. A compiled model gives the same result as the model itself, faster.
+    traits with derived features (`features.with_features`). Only activity strictly after `cut` counts; the
+    rest is shown as a `cut` line. A compiled model gives the same result as the model itself, faster.
     """
     rules = model.model if isinstance(model, CompiledModel) else model
     facts = normalised(traits)

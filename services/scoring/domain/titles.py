@@ -46,7 +46,7 @@ _SENIORITY: tuple[tuple[str, Seniority], ...] = (
     # "… to the CEO", "office of the CFO": close to the top, not the top.
     (rf"\b(?:to|reporting to|office of|buro des|buro der) (?:the |our )?{_TOP}\b", "specialist"),
     (r"\b(?:product|process|scrum|data|asset|system|service) owner\b", "specialist"),
-    (r"\b(?:hr|human resources|people|finance|it|business|channel|sales) (?:business )?partner", "specialist"),
+    (r"\b(?:hr|people|finance|it|business|channel|sales) (?:business )?partner", "specialist"),
     (r"\bpartner (?:manager|marketing|success|development)\b|\bpartnerships?\b", "specialist"),
     (r"\b(?:account|sales|marketing|customer|support|advertising) executive\b", "specialist"),
     (r"\b(?:art|creative) director\b|\bfoundation\b|\bfounders?(?: s)? (?:associate|fellow)\b", "specialist"),
