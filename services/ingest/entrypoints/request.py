@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope
 
 from services.ingest.domain.activity import Arrival
 from services.ingest.domain.plain_values import plain_text, text_or_none
+from shared.web.body import ClientGone
 
 _GZIP = b"\x1f\x8b"
 _COOKIE = "ajs_anonymous_id"
@@ -24,10 +25,6 @@ class BodyTooLarge(Exception):
 
 class BodyUnreadable(Exception):
     """The body ends early, or is packed in a way that cannot be unpacked."""
-
-
-class Disconnected(Exception):
-    """The client went away before its body was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +111,13 @@ def _basic(value: str) -> Iterator[str]:
 
 
 async def read_bounded(receive: Receive, limit: int) -> bytes:
-    """Return the body, unpacked where it is gzip; raise BodyTooLarge, BodyUnreadable or Disconnected."""
+    """Return the body, unpacked where it is gzip; raise BodyTooLarge, BodyUnreadable or ClientGone."""
     chunks: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Disconnected
+            raise ClientGone
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:

@@ -1,0 +1,182 @@
+"""Puts ingest together: pool, bus, doors, API, roles."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from services.ingest.adapters.contact_points import CONTACT
+from services.ingest.adapters.guarded_log import GuardedLog
+from services.ingest.adapters.postgres_intake import PostgresIntakeStore
+from services.ingest.adapters.postgres_quarantine import PostgresQuarantine
+from services.ingest.adapters.postgres_sources import PostgresSourceConfigs
+from services.ingest.adapters.retention import Retention
+from services.ingest.adapters.views import IngestViews
+from services.ingest.domain.plain_values import Shape
+from services.ingest.entrypoints.forms import FormDoor
+from services.ingest.entrypoints.hot import hot_paths
+from services.ingest.entrypoints.http import Api, routes
+from services.ingest.entrypoints.site import Site
+from services.ingest.entrypoints.tracking import FindSender, KeysUnavailable, Sender, TrackingDoor
+from services.ingest.settings import IngestSettings
+from services.ingest.usecases.accept_messages import Rules
+from services.ingest.usecases.follow_sources import CurrentSources
+from services.ingest.usecases.push_sources import version_of
+from shared.bus.memory import MemoryBus
+from shared.bus.port import Bus
+from shared.bus.postgres import open_postgres_bus
+from shared.clock import Clock, SystemClock
+from shared.db.database import Database
+from shared.db.pool import create_pool
+from shared.outbox.relay import Relay
+from shared.outbox.wakeup import relay_elsewhere
+from shared.runtime import RoleName, Runner, WiredService
+from shared.web.app import create_app, dispatch, limits_of
+from shared.web.auth import Authenticate
+from shared.web.key_cache import KeyCache, PostgresKeys
+from shared.web.problem import Problem
+
+DEFAULT_SOURCES = Path(__file__).parent / "defaults" / "sources.yaml"
+# Sent events stay in the outbox for as long as the topic keeps them.
+OUTBOX_KEPT = timedelta(days=7)
+DEFAULT_SOURCE = "default"
+
+
+@asynccontextmanager
+async def wire(
+    settings: IngestSettings, *, bus: Bus | None = None, clock: Clock | None = None
+) -> AsyncIterator[WiredService]:
+    """Open ingest; it closes when the block ends. `bus` is opened from the settings where none is given."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(_open_database(settings))
+        await stack.enter_async_context(relay_elsewhere(database))
+        if bus is None:
+            bus = await stack.enter_async_context(_open_bus(settings))
+        configs = PostgresSourceConfigs(database)
+        default = DEFAULT_SOURCES.read_text(encoding="utf-8")
+        await configs.install_default(version_of(default), default)
+        keys = KeyCache(
+            PostgresKeys(database),
+            ttl_seconds=settings.auth_cache_seconds,
+            file=settings.data_dir / "ingest-keys.json",
+            clock=clock,
+        )
+        stack.push_async_callback(keys.close)
+        quarantine = PostgresQuarantine(database, outbox_kept=OUTBOX_KEPT)
+        epoch = await _epoch(database)
+        yield WiredService(
+            name="ingest",
+            api=_api(settings, database, bus, clock, configs, quarantine, keys.find, epoch),
+            views=IngestViews(quarantine, bus),
+            roles=_roles(settings, database, bus),
+        )
+
+
+@asynccontextmanager
+async def _open_database(settings: IngestSettings) -> AsyncIterator[Database]:
+    pool = await create_pool(
+        settings.database(),
+        service="ingest",
+        min_size=settings.pool_min_size,
+        max_size=settings.pool_max_size,
+        statement_timeout_ms=settings.statement_timeout_ms,
+    )
+    try:
+        yield Database(pool, "ingest")
+    finally:
+        with suppress(TimeoutError, asyncpg.InterfaceError):
+            pool.terminate()
+
+
+@asynccontextmanager
+async def _open_bus(settings: IngestSettings) -> AsyncIterator[Bus]:
+    if settings.bus == "memory":
+        yield MemoryBus()
+        return
+    async with open_postgres_bus(settings.database(), service="ingest") as bus:
+        yield bus
+
+
+async def _epoch(database: Database) -> int:
+    async with database.connection() as connection:
+        return int(await connection.fetchval("SELECT platform.current_epoch()"))
+
+
+def _api(
+    settings: IngestSettings,
+    database: Database,
+    bus: Bus,
+    clock: Clock,
+    configs: PostgresSourceConfigs,
+    quarantine: PostgresQuarantine,
+    authenticate: Authenticate,
+    epoch: int,
+) -> ASGIApp:
+    store = PostgresIntakeStore(database)
+    sources = CurrentSources(configs)
+    shape = Shape(settings.max_event_depth, settings.max_event_values)
+    find_sender = sender_finder(authenticate)
+    tracking = TrackingDoor(
+        find_sender=find_sender,
+        log=GuardedLog(bus, timeout_seconds=settings.bus_timeout_seconds),
+        store=store,
+        rules=Rules(CONTACT, shape, settings.max_event_bytes),
+        clock=clock,
+        epoch=epoch,
+        max_batch_bytes=settings.max_batch_bytes,
+        max_batch_messages=settings.max_batch_messages,
+    )
+    forms = FormDoor(
+        sources=sources,
+        store=store,
+        contact=CONTACT,
+        shape=shape,
+        clock=clock,
+        find_sender=find_sender,
+        max_bytes=settings.max_form_bytes,
+    )
+    app = _framework(database, authenticate)
+    app.include_router(routes(Api(store, quarantine, configs, sources, CONTACT, shape)))
+    hot = hot_paths(
+        tracking,
+        forms,
+        Site(settings.site_write_key),
+        public_url=settings.public_url if settings.public_url_in_settings else None,
+    )
+    return dispatch(app, service="ingest", hot=hot, limits=limits_of(settings))
+
+
+def _framework(database: Database, authenticate: Authenticate) -> FastAPI:
+    async def ready() -> Mapping[str, bool | str]:
+        async with database.connection() as connection:
+            await connection.fetchval("SELECT 1")
+        return {"database": True}
+
+    return create_app("Leadline ingest", authenticate=authenticate, ready=ready)
+
+
+def sender_finder(authenticate: Authenticate) -> FindSender:
+    """Return how the open doors look up a key: None for an unknown one, KeysUnavailable where none can say."""
+
+    async def find(token: str) -> Sender | None:
+        try:
+            key = await authenticate(token)
+        except Problem as problem:
+            if problem.status == 401:
+                return None
+            raise KeysUnavailable from problem
+        return Sender(source=key.source or DEFAULT_SOURCE, may_send=key.allows("ingest"))
+
+    return find
+
+
+def _roles(settings: IngestSettings, database: Database, bus: Bus) -> Mapping[RoleName, Runner]:
+    return {
+        "relay": Relay(bus, database, keep=OUTBOX_KEPT),
+        "timer": Retention(database, keep=timedelta(days=settings.receipt_days)),
+    }
