@@ -3,7 +3,7 @@
 from alembic import op
 
 from shared.db.plumbing import create_plumbing, drop_plumbing
-from shared.db.revision import grant_schema, run_script
+from shared.db.revision import create_schema, grant_schema, run_script
 
 revision = "0005"
 down_revision = "0004"
@@ -234,6 +234,7 @@ _TABLES = (
 
 
 def upgrade() -> None:
+    create_schema(op, "routing")
     for script in (_LEADS, _HANDOFFS, _CLOCKS, _PEOPLE):
         run_script(op, script)
     create_plumbing(op, "routing")
@@ -244,3 +245,4 @@ def downgrade() -> None:
     drop_plumbing(op, "routing")
     for table in _TABLES:
         op.execute(f"DROP TABLE routing.{table}")
+    op.execute("DROP SCHEMA routing")
