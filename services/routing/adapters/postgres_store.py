@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from services.routing.adapters import lead_files, people, queues
-from services.routing.adapters.policies import PolicyShelf
+from services.routing.adapters.policies import PolicyShelf, next_number, publish
 from services.routing.adapters.rows import as_json, insert
 from services.routing.domain.decide import Roster
 from services.routing.domain.eligibility import MemberState, local_date
@@ -82,6 +82,17 @@ class PostgresStore:
 
     async def held_by(self, person_ids: Sequence[str]) -> Mapping[str, list[str]]:
         return await people.open_handoffs_of(self._connection, person_ids)
+
+    async def next_policy_number(self) -> int:
+        return await next_number(self._connection)
+
+    async def install(self, policy: Policy, *, number: int, body: str, pushed_by: str) -> None:
+        at = self._now or await self._connection.fetchval("SELECT statement_timestamp()")
+        await publish(self._connection, policy, number=number, body=body, pushed_by=pushed_by, at=at)
+        await people.add_missing(
+            self._connection, sorted(policy.teams), sorted(policy.people), sorted(policy.queues), at
+        )
+        await queues.wake(self._connection, None, at)
 
     async def line(self, queue: str, limit: int, offset: int) -> Sequence[str]:
         return await queues.next_in_line(self._connection, queue, limit, offset)

@@ -31,8 +31,9 @@ def merge_pair(desk: Desk, loser_id: str, survivor_id: str, actor: Actor) -> Non
     desk.touched.discard(loser_id)
     desk.snapshots.pop(loser_id, None)
     if not loser.known:
-        if waiting[survivor_id] is not None:
-            desk.wanted[survivor_id] = waiting[survivor_id]
+        own = waiting[survivor_id]
+        if own is not None:
+            desk.wanted[survivor_id] = own
         return
     merged = merge(Side(survivor.record, survivor.handoff), Side(loser.record, loser.handoff), desk.now)
     _inherit_snapshot(desk, survivor, loser)

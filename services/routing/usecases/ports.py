@@ -12,6 +12,9 @@ from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.person_row import PersonRow
 
 
+Page = dict[str, Any]
+
+
 class Store(Protocol):
     """Routing's tables inside one open transaction."""
 
@@ -47,6 +50,22 @@ class Store(Protocol):
         """Return people, all where no ids are given."""
         ...
 
+    async def save_person(self, row: PersonRow) -> None:
+        """Write a person and wake all queues."""
+        ...
+
+    async def held_by(self, person_ids: Sequence[str]) -> Mapping[str, list[str]]:
+        """Name the open hand-offs of each person who has any."""
+        ...
+
+    async def next_policy_number(self) -> int:
+        """Return the number of the version to come; nobody else publishes until this transaction ends."""
+        ...
+
+    async def install(self, policy: Policy, *, number: int, body: str, pushed_by: str) -> None:
+        """Store a policy version, activate it, make rows for its teams, people and queues, wake all queues."""
+        ...
+
     async def line(self, queue: str, limit: int, offset: int) -> Sequence[str]:
         """Return leads of a queue in the order of service: highest score, then oldest."""
         ...
@@ -65,4 +84,56 @@ class Store(Protocol):
 
     async def say(self, handoff_id: str, act: str, actor: str, at: datetime, body: Mapping[str, Any]) -> None:
         """Remember the answer to an act."""
+        ...
+
+
+class Reads(Protocol):
+    """What the HTTP reads show, as JSON-ready values. Pages hold one item more than `limit` if more follow."""
+
+    async def handoffs(self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int) -> list[Page]:
+        """Return hand-offs, newest first."""
+        ...
+
+    async def handoff(self, handoff_id: str) -> Page | None:
+        """Return one hand-off with its lead's state and clocks."""
+        ...
+
+    async def clocks(self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int) -> list[Page]:
+        """Return clocks by due instant."""
+        ...
+
+    async def people(self) -> list[Page]:
+        """Return all people of the policy with their moving parts."""
+        ...
+
+    async def person(self, person_id: str) -> Page | None:
+        """Return one of them."""
+        ...
+
+    async def decision(self, decision_id: str) -> Page | None:
+        """Return a decision record."""
+        ...
+
+    async def queues(self) -> list[Page]:
+        """Return the queues with their length and their oldest lead."""
+        ...
+
+    async def lead(self, lead_id: str) -> Page | None:
+        """Return a lead's lifecycle: state, hand-offs, clocks, transitions, decisions; through redirects."""
+        ...
+
+    async def policy(self) -> Page | None:
+        """Return the active policy's version, origin and text."""
+        ...
+
+    async def feed(self, after: int, limit: int, types: Sequence[str]) -> list[Page]:
+        """Return events of the feed after a sequence number."""
+        ...
+
+    async def feed_range(self) -> tuple[int, int, int]:
+        """Return (epoch, oldest sequence kept, last sequence given out)."""
+        ...
+
+    async def known_leads(self, lead_ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that routing knows, redirected ones included."""
         ...

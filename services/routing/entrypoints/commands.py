@@ -1,0 +1,175 @@
+"""`POST /v1/handoffs/{id}/{act}` and `POST /v1/lifecycle/{lead_id}/{act}`: answered after the commit."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from services.routing.domain import lifecycle
+from services.routing.domain.lifecycle import Command
+from services.routing.entrypoints import schemas
+from services.routing.entrypoints.acting import REFUSALS, actor_of, problem_of_refusal
+from services.routing.usecases.act_on_handoff import act_on_handoff, act_on_lead
+from services.routing.usecases.ports import Store
+from services.routing.usecases.show import handoff_view
+from shared.db.database import Database, Transaction
+from shared.web.auth import ApiKey, require
+from shared.web.idempotency import Answer, read_ticket, run_once
+
+StoreOf = Callable[[Transaction, datetime | None], Store]
+Key = Annotated[ApiKey, Depends(require("work"))]
+Run = Callable[[Request, ApiKey, str, str, Command, str | None], Awaitable[Response]]
+
+
+def handoff_commands(database: Database, store_of: StoreOf) -> APIRouter:
+    """Return the routes of acts on hand-offs."""
+    router = APIRouter(prefix="/v1/handoffs/{handoff_id}", tags=["hand-offs"])
+
+    async def run(
+        request: Request, key: ApiKey, handoff_id: str, act: str, command: Command, by: str | None
+    ) -> Response:
+        actor = actor_of(key, by)
+
+        async def work(tx: Transaction) -> Answer:
+            store = store_of(tx, None)
+            answer = await act_on_handoff(store, handoff_id, command, actor, act)
+            if not answer.changed and answer.said is not None:
+                return Answer.json(answer.said)
+            body = handoff_view(answer.handoff) if answer.handoff else {}
+            if answer.changed:
+                await store.say(handoff_id, act, actor.identity, answer.desk.now, body)
+            return Answer.json(body)
+
+        return await _answer(database, request, key, work)
+
+    _add_simple(router, run)
+    _add_outcomes(router, run)
+    return router
+
+
+def _add_simple(router: APIRouter, run: Run) -> None:
+    @router.post("/accept")
+    async def accept(request: Request, handoff_id: str, key: Key, body: schemas.ActBody | None = None) -> Response:
+        """The rep takes the lead (SAL)."""
+        return await run(request, key, handoff_id, "accept", lifecycle.Accept(), body.by if body else None)
+
+    @router.post("/contact")
+    async def contact(
+        request: Request, handoff_id: str, key: Key, body: schemas.ContactBody | None = None
+    ) -> Response:
+        """First touch; while assigned it implies acceptance."""
+        said = body or schemas.ContactBody()
+        return await run(request, key, handoff_id, "contact", lifecycle.Contact(said.channel), said.by)
+
+    @router.post("/reassign")
+    async def reassign(
+        request: Request, handoff_id: str, key: Key, body: schemas.ReassignBody | None = None
+    ) -> Response:
+        """Take it from the rep and decide again, or give it to one named person."""
+        said = body or schemas.ReassignBody()
+        command = lifecycle.Reassign(said.to_person, note=said.note)
+        return await run(request, key, handoff_id, "reassign", command, said.by)
+
+    @router.post("/hand-back")
+    async def hand_back(
+        request: Request, handoff_id: str, key: Key, body: schemas.NoteBody | None = None
+    ) -> Response:
+        """The rep hands it back, without rejecting it."""
+        said = body or schemas.NoteBody()
+        return await run(request, key, handoff_id, "hand_back", lifecycle.HandBack(said.note), said.by)
+
+
+def _add_outcomes(router: APIRouter, run: Run) -> None:
+    @router.post("/reject")
+    async def reject(request: Request, handoff_id: str, key: Key, body: schemas.ReasonBody) -> Response:
+        """The rep rejects the lead for a configured reason."""
+        return await run(request, key, handoff_id, "reject", lifecycle.Reject(body.reason, body.note), body.by)
+
+    @router.post("/qualify")
+    async def qualify(
+        request: Request, handoff_id: str, key: Key, body: schemas.QualifyBody | None = None
+    ) -> Response:
+        """The lead is an opportunity, or its stage, amount or expected close changes."""
+        said = body or schemas.QualifyBody()
+        command = lifecycle.Qualify(said.stage, said.amount, said.currency, said.expected_close)
+        return await run(request, key, handoff_id, "qualify", command, said.by)
+
+    @router.post("/win")
+    async def win(request: Request, handoff_id: str, key: Key, body: schemas.WinBody | None = None) -> Response:
+        """Closed won."""
+        said = body or schemas.WinBody()
+        return await run(request, key, handoff_id, "win", lifecycle.Win(said.amount, said.currency), said.by)
+
+    @router.post("/lose")
+    async def lose(request: Request, handoff_id: str, key: Key, body: schemas.LoseBody | None = None) -> Response:
+        """Closed lost."""
+        said = body or schemas.LoseBody()
+        return await run(request, key, handoff_id, "lose", lifecycle.Lose(said.reason, said.note), said.by)
+
+    @router.post("/recycle")
+    async def recycle(request: Request, handoff_id: str, key: Key, body: schemas.ReasonBody) -> Response:
+        """Stalled: back to marketing for a configured reason."""
+        return await run(request, key, handoff_id, "recycle", lifecycle.Recycle(body.reason, body.note), body.by)
+
+    @router.post("/disqualify")
+    async def disqualify(request: Request, handoff_id: str, key: Key, body: schemas.DisqualifyBody) -> Response:
+        """Junk, competitor or do-not-contact: out."""
+        command = lifecycle.Disqualify(body.reason, body.do_not_contact)
+        return await run(request, key, handoff_id, "disqualify", command, body.by)
+
+
+def lead_commands(database: Database, store_of: StoreOf) -> APIRouter:
+    """Return the routes of acts on leads themselves."""
+    router = APIRouter(prefix="/v1/lifecycle/{lead_id}", tags=["lifecycle"])
+
+    async def run(request: Request, key: ApiKey, lead_id: str, command: Command, by: str | None) -> Response:
+        actor = actor_of(key, by)
+
+        async def work(tx: Transaction) -> Answer:
+            answer = await act_on_lead(store_of(tx, None), lead_id, command, actor)
+            (file,) = answer.desk.files.values()
+            held = file.handoff.id if file.handoff else None
+            return Answer.json(
+                {"lead_id": file.lead_id, "state": file.record.state, "cycle": file.record.cycle, "handoff_id": held}
+            )
+
+        return await _answer(database, request, key, work)
+
+    @router.post("/reopen")
+    async def reopen(request: Request, lead_id: str, key: Key, body: schemas.ActBody | None = None) -> Response:
+        """A disqualified lead back to nurturing, in a new cycle."""
+        return await run(request, key, lead_id, lifecycle.Reopen(), body.by if body else None)
+
+    @router.post("/disqualify")
+    async def disqualify(request: Request, lead_id: str, key: Key, body: schemas.DisqualifyBody) -> Response:
+        """Out, by hand."""
+        command = lifecycle.Disqualify(body.reason, body.do_not_contact)
+        return await run(request, key, lead_id, command, body.by)
+
+    @router.post("/recycle")
+    async def recycle(request: Request, lead_id: str, key: Key, body: schemas.ReasonBody) -> Response:
+        """A lost lead back to marketing, to cool down."""
+        return await run(request, key, lead_id, lifecycle.Recycle(body.reason, body.note), body.by)
+
+    @router.post("/reassign")
+    async def reassign(
+        request: Request, lead_id: str, key: Key, body: schemas.ReassignBody | None = None
+    ) -> Response:
+        """Decide again on a queued lead, or give it to one named person."""
+        said = body or schemas.ReassignBody()
+        return await run(request, key, lead_id, lifecycle.Reassign(said.to_person, note=said.note), said.by)
+
+    return router
+
+
+async def _answer(
+    database: Database, request: Request, key: ApiKey, work: Callable[[Transaction], Awaitable[Answer]]
+) -> Response:
+    ticket = await read_ticket(request, key)
+    try:
+        answer: Any = await run_once(database, ticket, work)
+    except REFUSALS as refusal:
+        raise problem_of_refusal(refusal) from refusal
+    response: Response = answer.response()
+    return response

@@ -1,0 +1,85 @@
+"""`GET /v1/events`: the public feed, a dense sequence behind an opaque cursor; never a silent skip."""
+
+import asyncio
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.routing.usecases.ports import Page, Reads
+from shared.web.auth import ApiKey, require
+from shared.web.cursor import decode, encode
+from shared.web.problem import Problem
+
+LOOK_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 25
+
+
+def feed_routes(reads: Reads) -> APIRouter:
+    """Return the feed's route."""
+    router = APIRouter(prefix="/v1/events", tags=["feed"])
+
+    @router.get("")
+    async def events(
+        request: Request,
+        _: Annotated[ApiKey, Depends(require("read"))],
+        after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        types: Annotated[str, Query(max_length=2000, description="Event types, separated by commas.")] = "",
+        wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait for one.")] = 0,
+    ) -> Response:
+        """Return events after the cursor, oldest first; without one, from the oldest kept."""
+        request.scope["leadline.no_deadline"] = wait > 0
+        wanted = [name for name in types.split(",") if name]
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + wait
+        while True:
+            epoch, start, last = await _start(reads, after)
+            found = await reads.feed(start, limit, wanted)
+            if found or loop.time() >= ends_at or await request.is_disconnected():
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        # A full page ends at its last event; a short one has seen all up to the head read before it.
+        seen = found[-1]["feed_seq"] if len(found) == limit else max([last, *(e["feed_seq"] for e in found)])
+        return Response(
+            orjson.dumps({"data": [_event(row) for row in found], "next": encode("feed", epoch, max(seen, start))}),
+            media_type="application/json",
+        )
+
+    return router
+
+
+async def _start(reads: Reads, after: str | None) -> tuple[int, int, int]:
+    """Return (epoch, sequence to read after, last sequence); 409 for an older epoch, 410 for a pruned place."""
+    epoch, oldest, last = await reads.feed_range()
+    resume = encode("feed", epoch, oldest - 1)
+    if after is None:
+        return epoch, oldest - 1, last
+    known_epoch, sequence = decode("feed", after, (int, int))
+    if known_epoch != epoch or sequence > last:
+        raise Problem(
+            409, "older_epoch", "The installation was restored since; go on from `resume_after`.",
+            extra={"resume_after": encode("feed", epoch, min(sequence, last)), "epoch": epoch},
+        )  # fmt: skip
+    if sequence < oldest - 1:
+        raise Problem(
+            410, "events_gone", "Events after this cursor are no longer kept; the oldest are after `oldest`.",
+            extra={"oldest": resume},
+        )  # fmt: skip
+    return epoch, sequence, last
+
+
+def _event(row: Page) -> dict[str, Any]:
+    """Return one event in CloudEvents' JSON shape, with its place in the feed."""
+    return {
+        "specversion": "1.0",
+        "id": row["event_id"],
+        "type": row["type"],
+        "source": "leadline/routing",
+        "time": row["time"],
+        "subject": row["key"],
+        "sequence": row["feed_seq"],
+        "cursor": encode("feed", row["sent_epoch"], row["feed_seq"]),
+        "datacontenttype": "application/json",
+        "data": orjson.Fragment(row["payload"]),
+    }

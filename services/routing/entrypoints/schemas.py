@@ -1,0 +1,111 @@
+"""Bodies of the commands. `by` is the person who acts, needed where the key is not a person's own."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Note = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+class Body(BaseModel):
+    """Our own shape: what is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ActBody(Body):
+    """An act without particulars."""
+
+    by: Id | None = None
+
+
+class ReasonBody(ActBody):
+    """An act for a configured reason."""
+
+    reason: Id
+    note: Note = ""
+
+
+class NoteBody(ActBody):
+    """An act with a note."""
+
+    note: Note = ""
+
+
+class ContactBody(ActBody):
+    """First touch."""
+
+    channel: Annotated[str, Field(max_length=50, pattern=r"^[^\x00]*$")] = ""
+
+
+class QualifyBody(ActBody):
+    """The lead is an opportunity, or its stage, amount or expected close changes."""
+
+    stage: Id = "unqualified"
+    amount: Amount | None = None
+    currency: Currency | None = None
+    expected_close: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+
+
+class WinBody(ActBody):
+    """Closed won."""
+
+    amount: Amount | None = None
+    currency: Currency | None = None
+
+
+class LoseBody(ActBody):
+    """Closed lost; a configured reason decides what follows."""
+
+    reason: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
+    note: Note = ""
+
+
+class ReassignBody(NoteBody):
+    """To one named person, or to whoever the rules choose."""
+
+    to_person: Id | None = None
+
+
+class DisqualifyBody(ActBody):
+    """Out, by hand."""
+
+    reason: Id
+    do_not_contact: bool = False
+
+
+class FeedbackBody(Body):
+    """What the CRM says of a lead; `act` is one of the acts on hand-offs."""
+
+    act: Id
+    by: Id | None = None
+    reason: Annotated[str, Field(max_length=200)] = ""
+    note: Note = ""
+    channel: Annotated[str, Field(max_length=50)] = ""
+    stage: Id = "unqualified"
+    amount: Amount | None = None
+    currency: Currency | None = None
+    expected_close: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+
+
+class TimeOffBody(Body):
+    """One absence [start, end)."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    reason: Note = ""
+
+
+class PersonPatch(Body):
+    """What may be changed about a person; what is left out stays. `null` clears."""
+
+    online: bool | None = None
+    active: bool | None = None
+    paused_until: datetime | None = None
+    out_of_rotation_until: datetime | None = None
+    weight: Annotated[int, Field(ge=1, le=1000)] | None = None
+    time_off: Annotated[list[TimeOffBody], Field(max_length=200)] | None = None
