@@ -133,9 +133,9 @@ class Standalone:
             await self._migrate(database_url)
             keys = await first_keys(database_url, self._options.data_dir)
             url = self._url(listener)
-            ready = Ready(url, storage.describe(), "postgres", keys, database_url)
+            ready = Ready(url, storage.describe(), "postgres", keys.by_scope, database_url)
             parts: list[Coroutine[None, None, None]] = [storage.keep_running(stop, self._say)]
-            parts += [child.run(stop) for child in self._make_children(ready, listener)]
+            parts += [child.run(stop) for child in self._make_children(ready, listener, keys.site)]
             tasks: list[asyncio.Future[None]] = [asyncio.create_task(part) for part in parts]
             try:
                 await self._wait_ready(url, stop, tasks)
@@ -149,13 +149,15 @@ class Standalone:
         finally:
             await storage.stop()
 
-    def _make_children(self, ready: Ready, listener: socket.socket) -> list[Child]:
+    def _make_children(self, ready: Ready, listener: socket.socket, site_key: str) -> list[Child]:
         # Both ends live as long as we do: the children read the end of the pipe as our death.
         reading, self._kept_end = os.pipe()
         logs = self._options.data_dir / "logs"
         environment = {
             "LEADLINE_DATABASE_URL": ready.database_url,
             "LEADLINE_DATA_DIR": str(self._options.data_dir.resolve()),
+            "LEADLINE_PUBLIC_URL": ready.url,
+            "LEADLINE_SITE_WRITE_KEY": site_key,
         }
         descriptor = listener.fileno()
         specs = [
