@@ -50,7 +50,9 @@ def _weekly(reader: PolicyReader, value: Any, path: Path) -> tuple[tuple[Interva
         days = _days(reader, key, (*path, key))
         for at, item in reader.items(hours, (*path, key)):
             interval = _interval(reader, item, at)
-            for day in days if interval else ():
+            if interval is None:
+                continue
+            for day in days:
                 if any(interval.start < other.end and other.start < interval.end for other in week[day]):
                     reader.fault(at, f"{item!r} overlaps other hours of {WEEKDAYS[day]}", "join the two")
                 week[day].append(interval)

@@ -85,7 +85,7 @@ def _time_off(reader: PolicyReader, value: Any, path: Path) -> tuple[TimeOff, ..
 def _refuse_circle(reader: PolicyReader, name: str, person: Person, people: Mapping[str, Person]) -> None:
     chain = [name]
     manager = person.manager
-    while manager in people and manager not in chain:
+    while manager is not None and manager in people and manager not in chain:
         chain.append(manager)
         manager = people[manager].manager
     if manager == name:

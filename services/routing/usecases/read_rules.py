@@ -45,6 +45,8 @@ def _node(reader: PolicyReader, key: str, value: Any, path: Path) -> Condition:
         Condition(cast(Operator, op), key, _values(reader, key, item, (*path, op)))
         for op, item in reader.mapping(value, path, _COMPARISONS).items()
     ]
+    if not tests:
+        reader.fault(path, "there is nothing to compare with", f"write one of: {', '.join(_COMPARISONS)}")
     return tests[0] if len(tests) == 1 else Condition("all", children=tuple(tests))
 
 
@@ -112,7 +114,7 @@ def _targets(
 
 
 def implies(narrow: Condition, wide: Condition) -> bool:
-    """Tell whether whatever meets `narrow` surely meets `wide` too; False where that cannot be seen easily."""
+    """Tell whether whatever meets `narrow` surely meets `wide` too; False where that is not easily seen."""
     if wide.op == "always" or wide == narrow:
         return True
     if wide.op == "all":
