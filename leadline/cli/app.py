@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from leadline.cli.exit_codes import BUG, INTERRUPTED, OK, CommandFailed
+from leadline.cli.exit_codes import BUG, INTERRUPTED, OK, UNREACHABLE, CommandFailed
 
 # name: (module, one line of help). The module holds a Typer named `app` for a group of commands, else a
 # function with the name of the command.
@@ -68,21 +68,34 @@ def _stub() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit status (see `exit_codes`)."""
+    as_json = "--json" in arguments
     wanted = next((word for word in arguments if not word.startswith("-")), None)
     try:
         build(wanted)(args=list(arguments), prog_name="leadline")
     except CommandFailed as failed:
-        _tell(failed, as_json="--json" in arguments)
+        _tell(failed, as_json=as_json)
         return failed.code
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else OK
-    except Exception:
+    except Exception as fault:
+        if _database_is_away(fault):
+            _tell(
+                CommandFailed(f"the database says no: {fault}", UNREACHABLE, "leadline doctor"),
+                as_json=as_json,
+            )
+            return UNREACHABLE
         traceback.print_exc()
         print("leadline: this is a bug; please report the lines above", file=sys.stderr)
         return BUG
     return OK
+
+
+def _database_is_away(fault: Exception) -> bool:
+    # Told by name, so that help need not import the driver: no connection, wrong password, no such database.
+    names = ("InvalidPasswordError", "InvalidAuthorizationSpecificationError", "InvalidCatalogNameError")
+    return isinstance(fault, ConnectionError | TimeoutError) or type(fault).__name__ in names
 
 
 def _tell(failed: CommandFailed, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from leadline.cli.client import connect
 from leadline.cli.exit_codes import CONFIG_INVALID, USAGE, CommandFailed
 from leadline.cli.groups import group
 from leadline.cli.options import AsJson, Key, Url
-from leadline.cli.output import print_json, show
+from leadline.cli.output import plain, print_json, show
 from shared.config_file import ConfigDocument, ConfigError, ConfigFinding, parse
 
 app = group()
@@ -74,11 +74,15 @@ def show_active(kind: KindArgument, url: Url = None, key: Key = None, as_json: A
     """Show the active version."""
     with connect(url, key) as leadline:
         found = leadline.get(PATHS[kind])
-    if not as_json and isinstance(found, dict) and isinstance(found.get("text"), str):
-        print(f"# version {found.get('version')}")
-        print(found["text"])
+    if isinstance(found, str):
+        found = {"body": found}
+    body = found.pop("body", None)
+    if as_json or not isinstance(body, str):
+        show({**found, "body": body}, as_json=as_json)
         return
-    show(found, as_json=as_json)
+    for name, value in found.items():
+        print(f"# {name}: {plain(value)}")
+    print(body)
 
 
 def vars_of(finding: ConfigFinding) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`leadline explain`: the lines that make a score, and the decision that chose a salesperson."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -9,9 +9,12 @@ from leadline.cli.client import ApiClient, connect
 from leadline.cli.exit_codes import CHECK_FAILED, CommandFailed
 from leadline.cli.groups import group
 from leadline.cli.options import AsJson, Key, Url
-from leadline.cli.output import describe, plain, print_json
+from leadline.cli.output import plain, print_json
 
 app = group()
+
+# Shares are counted in thousand-millionths of a lead.
+SHARE_UNIT = 1_000_000_000
 
 Lead = Annotated[str, typer.Argument(help="Lead id, or the e-mail address.")]
 
@@ -75,31 +78,41 @@ def _line_text(line: Mapping[str, Any]) -> str:
 
 
 def decision_text(decision: Mapping[str, Any]) -> list[str]:
-    """Return a decision record as text: what was chosen and why, then the whole record."""
-    candidates: Sequence[Mapping[str, Any]] = decision.get("candidates") or ()
-    rest = {
-        name: value for name, value in decision.items() if name not in ("candidates", "id", "decision_id")
-    }
-    lines = [f"decision {decision.get('decision_id') or decision.get('id')}", *describe(rest, 2)]
-    if candidates:
-        lines.append("  candidates")
-    for candidate in candidates:
-        name = candidate.get("name") or candidate.get("person_id") or candidate.get("id")
-        verdict = (
-            candidate.get("reason") or candidate.get("lost_because") or candidate.get("verdict") or "chosen"
-        )
-        lines.append(f"    {name}: {plain(verdict).replace('_', ' ')}")
-    return lines
+    """Return a decision record as text: who, why, the rule path, and why each other candidate lost."""
+    chosen = decision.get("person_id") or f"queue {decision.get('queue')}"
+    lines = [f"{chosen}: {decision['reason']}", "", "rules"]
+    for step in decision["path"]:
+        target = step.get("target") or {}
+        place = f" -> {target['kind']} {target.get('id', '')}".rstrip() if target else ""
+        lines.append(f"  {step['rule']}{place}: {_words(step['result'])}")
+    if decision["candidates"]:
+        lines += ["", "candidates"]
+    for candidate in decision["candidates"]:
+        verdict = _words(candidate.get("lost_because") or "chosen")
+        numbers = {
+            "share": f"{candidate.get('share', 0) / SHARE_UNIT:.3f}",
+            "assigned": candidate.get("assigned", 0),
+            "weight": candidate.get("weight", 1),
+            **(candidate.get("numbers") or {}),
+        }
+        shown = ", ".join(f"{_words(name)} {plain(value)}" for name, value in numbers.items())
+        lines.append(f"  {candidate['person_id']}: {verdict} ({shown})")
+    inputs = ", ".join(f"{name}={plain(value)}" for name, value in (decision.get("inputs") or {}).items())
+    lines += ["", f"inputs: {inputs}"]
+    return [*lines, f"policy {decision['policy_version']}, model {decision['model_version']}"]
 
 
 def _last_decision(leadline: ApiClient, lead_id: str) -> Any:
-    handoffs = list(leadline.pages("/v1/handoffs", lead_id=lead_id))
-    if not handoffs:
+    decisions = leadline.get(f"/v1/lifecycle/{lead_id}")["decisions"]
+    if not decisions:
         raise CommandFailed(
-            "this lead was never handed to anybody", CHECK_FAILED, f"leadline explain score {lead_id}"
+            "nothing was decided for this lead yet", CHECK_FAILED, f"leadline explain score {lead_id}"
         )
-    last = max(handoffs, key=lambda handoff: (handoff["cycle"], handoff["seq"]))
-    return leadline.get(f"/v1/decisions/{last['decision_id']}")
+    return leadline.get(f"/v1/decisions/{decisions[-1]['id']}")
+
+
+def _words(name: object) -> str:
+    return str(name).replace("_", " ")
 
 
 def _points(milli_points: int) -> str:
