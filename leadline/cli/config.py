@@ -29,9 +29,9 @@ class Kind(StrEnum):
 PATHS = {Kind.SOURCES: "/v1/sources", Kind.MODEL: "/v1/models", Kind.POLICY: "/v1/policies"}
 
 LINTERS = {
-    Kind.SOURCES: "services.ingest.usecases.lint_sources",
-    Kind.MODEL: "services.scoring.usecases.lint_model",
-    Kind.POLICY: "services.routing.usecases.lint_policy",
+    Kind.SOURCES: ("services.ingest.usecases.lint_sources", "lint"),
+    Kind.MODEL: ("services.scoring.usecases.lint_model", "lint_model"),
+    Kind.POLICY: ("services.routing.usecases.lint_policy", "lint"),
 }
 
 KindArgument = Annotated[Kind, typer.Argument(help="sources, model or policy.")]
@@ -91,7 +91,8 @@ def vars_of(finding: ConfigFinding) -> dict[str, Any]:
 
 
 def _linter(kind: Kind) -> Callable[[ConfigDocument], list[ConfigFinding]]:
-    lint: Callable[[ConfigDocument], object] = importlib.import_module(LINTERS[kind]).lint
+    module, function = LINTERS[kind]
+    lint: Callable[[ConfigDocument], object] = getattr(importlib.import_module(module), function)
 
     def findings_of(document: ConfigDocument) -> list[ConfigFinding]:
         result = lint(document)
