@@ -44,18 +44,18 @@ def upgrade(url: str, revision: str = "head") -> bool:
 
     In that case show the operator `shared.db.roles.roles_sql(user)`.
     """
-    _with_connection(url, lambda connection: command.upgrade(_config(connection), revision))
+    with_connection(url, lambda connection: command.upgrade(_config(connection), revision))
     return _blocking(_settle(url))
 
 
 def downgrade(url: str, revision: str) -> None:
     """Go back to `revision` (`base` undoes all; data of the undone schemas is lost)."""
-    _with_connection(url, lambda connection: command.downgrade(_config(connection), revision))
+    with_connection(url, lambda connection: command.downgrade(_config(connection), revision))
 
 
 def current(url: str) -> str | None:
     """Return the revision the database is at, None where it has never been migrated."""
-    return _with_connection(url, _current)
+    return with_connection(url, _current)
 
 
 def pending(url: str) -> list[str]:
@@ -87,7 +87,9 @@ async def _settle(url: str) -> bool:
         await connection.close()
 
 
-def _with_connection(url: str, work: Callable[[Connection], T]) -> T:
+def with_connection(url: str, work: Callable[[Connection], T]) -> T:
+    """Return `work(connection)` on a SQLAlchemy connection, for what Alembic itself has to look at."""
+
     async def run() -> T:
         engine = engine_for(url)
         try:
