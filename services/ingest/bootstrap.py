@@ -1,11 +1,11 @@
 """Puts ingest together: pool, bus, doors, API, roles."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import asyncpg
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -31,7 +31,7 @@ from shared.bus.port import Bus
 from shared.bus.postgres import open_postgres_bus
 from shared.clock import Clock, SystemClock
 from shared.db.database import Database
-from shared.db.pool import create_pool
+from shared.db.pool import open_database
 from shared.outbox.relay import Relay
 from shared.outbox.wakeup import relay_elsewhere
 from shared.runtime import RoleName, Runner, WiredService
@@ -44,6 +44,7 @@ DEFAULT_SOURCES = Path(__file__).parent / "defaults" / "sources.yaml"
 # Sent events stay in the outbox for as long as the topic keeps them.
 OUTBOX_KEPT = timedelta(days=7)
 DEFAULT_SOURCE = "default"
+CLOSE_SECONDS = 2.0
 
 
 @asynccontextmanager
@@ -79,18 +80,14 @@ async def wire(
 
 @asynccontextmanager
 async def _open_database(settings: IngestSettings) -> AsyncIterator[Database]:
-    pool = await create_pool(
-        settings.database(),
-        service="ingest",
-        min_size=settings.pool_min_size,
-        max_size=settings.pool_max_size,
-        statement_timeout_ms=settings.statement_timeout_ms,
-    )
+    database = await open_database(settings, "ingest")
     try:
-        yield Database(pool, "ingest")
+        yield database
     finally:
-        with suppress(TimeoutError, asyncpg.InterfaceError):
-            pool.terminate()
+        try:
+            await asyncio.wait_for(database.pool.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            database.pool.terminate()
 
 
 @asynccontextmanager
@@ -161,7 +158,7 @@ def _framework(database: Database, authenticate: Authenticate) -> FastAPI:
 
 
 def sender_finder(authenticate: Authenticate) -> FindSender:
-    """Return how the open doors look up a key: None for an unknown one, KeysUnavailable where none can say."""
+    """Return how a key is looked up: None for an unknown one, KeysUnavailable if it cannot be told."""
 
     async def find(token: str) -> Sender | None:
         try:

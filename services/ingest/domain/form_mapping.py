@@ -9,6 +9,7 @@ from services.ingest.domain.clock_skew import parse_instant
 from services.ingest.domain.errors import Unmappable
 from services.ingest.domain.form_fields import Field, find_fields, normalised
 from services.ingest.domain.plain_values import Shape, digest, plain, text_or_none
+from services.ingest.domain.redaction import SECRETS
 from services.ingest.domain.source import Source
 from services.ingest.domain.tracking import campaign_of, path_of
 
@@ -155,7 +156,7 @@ class _Mapper:
 
     def _properties(self) -> dict[str, Any]:
         """Return the answers that no rule of the source asked for."""
-        skipped = {*self._source.ignore, *self._source.secrets, *self._source.honeypot}
+        skipped = {*self._source.ignore, *self._source.honeypot, *SECRETS, *self._source.secrets}
         found: dict[str, Any] = {}
         for field in self._fields.rest():
             name = field.names[-1] if field.answer else field.names[0]

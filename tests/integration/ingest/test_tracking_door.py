@@ -1,0 +1,214 @@
+"""The tracking doors: per-item acceptance, durable before 2xx, 503 when the bus is away."""
+
+import asyncio
+import base64
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+
+from shared.bus.memory import MemoryBus
+from shared.bus.port import Outgoing
+from tests.support.ingest_world import IngestWorld, ingest_world
+
+TRACK = {"type": "track", "event": "Pricing Viewed", "anonymousId": "a-1", "messageId": "m-1"}
+
+
+@pytest.mark.parametrize(
+    ("door", "kind", "extra"),
+    [
+        ("track", "track", {}),
+        ("t", "track", {}),
+        ("identify", "identify", {"traits": {"email": "Ada+News@Gmail.com"}}),
+        ("i", "identify", {}),
+        ("page", "page", {"name": "Pricing"}),
+        ("p", "page", {}),
+        ("screen", "screen", {}),
+        ("s", "screen", {}),
+        ("group", "group", {"groupId": "g-1", "traits": {"name": "Engines"}}),
+        ("g", "group", {"groupId": "g-1"}),
+        ("alias", "alias", {"previousId": "a-0", "userId": "u-1"}),
+        ("a", "alias", {"previousId": "a-0", "userId": "u-1"}),
+    ],
+)
+async def test_each_single_door_takes_its_kind(
+    world: IngestWorld, door: str, kind: str, extra: dict[str, object]
+) -> None:
+    answer = await world.track({"event": "x", "anonymousId": "a-1", **extra}, door)
+    assert (answer.status_code, answer.json()) == (200, {"success": True, "accepted": 1, "quarantined": []})
+    [event] = world.appended()
+    assert event.kind == kind
+
+
+async def test_a_bad_item_is_parked_and_does_not_fail_the_batch(world: IngestWorld) -> None:
+    batch = [TRACK, {"type": "nonsense", "anonymousId": "a-1"}, 17, {**TRACK, "messageId": "m-2"}]
+    batch.append({"type": "page", "properties": {"x": "y" * 40_000}, "anonymousId": "a-1"})
+    answer = (await world.track({"batch": batch})).json()
+    assert answer["accepted"] == 2
+    assert [(item["index"], item["code"]) for item in answer["quarantined"]] == [
+        (1, "unknown_type"),
+        (2, "not_an_object"),
+        (4, "too_large"),
+    ]
+    assert [event.message_id for event in world.appended()] == ["m-1", "m-2"]
+    held = await world.rows("SELECT id FROM ingest.quarantine WHERE state = 'held'")
+    assert len(held) == 3
+
+
+async def test_the_retry_of_a_batch_parks_nothing_twice(world: IngestWorld) -> None:
+    for attempt in range(3):
+        item = {"type": "nonsense", "anonymousId": "a-1", "_metadata": {"retryCount": attempt}}
+        await world.track({"batch": [item], "sentAt": f"2026-11-21T21:00:0{attempt}Z"})
+    assert len(await world.rows("SELECT id FROM ingest.quarantine")) == 1
+
+
+async def test_the_key_is_found_wherever_clients_put_it(world: IngestWorld) -> None:
+    key = world.write_key
+    basic = base64.b64encode(f"{key}:".encode()).decode()
+    ways: list[tuple[str, dict[str, str], dict[str, str]]] = [
+        ("/v1/track", {"authorization": f"Bearer {key}"}, {}),
+        ("/v1/track", {"authorization": f"Basic {basic}"}, {}),
+        ("/v1/track", {"x-write-key": key}, {}),
+        ("/v1/track", {"x-write-key": f"{key}:secret"}, {}),
+        (f"/v1/track?writeKey={key}", {}, {}),
+        ("/v1/track", {}, {"writeKey": key}),
+        ("/v1/track", {"authorization": "Basic !!!"}, {"writeKey": key}),
+    ]
+    for path, headers, extra in ways:
+        answer = await world.client.post(path, json={**TRACK, **extra}, headers=headers)
+        assert answer.status_code == 200, (path, headers)
+    assert (await world.client.post("/v1/track", json=TRACK)).status_code == 401
+    unknown = {"authorization": "Bearer wk_unknown"}
+    assert (await world.client.post("/v1/track", json=TRACK, headers=unknown)).status_code == 401
+    reader = {"authorization": f"Bearer {world.read_key}"}
+    assert (await world.client.post("/v1/track", json=TRACK, headers=reader)).status_code == 403
+
+
+async def test_bodies_are_read_by_content_not_by_content_type(world: IngestWorld) -> None:
+    body = orjson.dumps({"batch": [TRACK]})
+    for content, content_type in (
+        (body, "text/plain"),
+        (gzip.compress(body), "application/x-www-form-urlencoded"),
+        (body, "application/json; charset=latin-1"),
+    ):
+        answer = await world.track(content, **{"content-type": content_type})
+        assert answer.json()["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 400),
+        (b"not json", 400),
+        (b"[1, 2]", 400),
+        (b'{"batch": {}}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"batch": [' + b"[" * 100_000, 400),
+        (b"\x1f\x8bnot gzip", 400),
+        (gzip.compress(b"0" * 2_000_000), 413),
+        (b" " * 600_000, 413),
+        (orjson.dumps({"batch": [0] * 2501}), 413),
+    ],
+)
+async def test_what_is_no_batch_at_all_is_answered_and_never_a_5xx(
+    world: IngestWorld, content: bytes, status: int
+) -> None:
+    answer = await world.track(content)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b'"\\u0000"',
+        b"NaN",
+        b'"\\ud800"',
+        b"9" * 5000,
+        b"-Infinity",
+        b"1e400",
+        b"[" * 200 + b"]" * 200,
+        b"[" * 900 + b"]" * 900,
+        b'{"\\u0000": "\\udfff"}',
+    ],
+)
+async def test_poison_in_one_item_costs_no_other(world: IngestWorld, poison: bytes) -> None:
+    good = orjson.dumps(TRACK)
+    poisoned = b'{"type":"track","event":"x","anonymousId":"a-2","properties":{"p":' + poison + b"}}"
+    answer = await world.track(b'{"batch":[' + good + b"," + poisoned + b"]}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["accepted"] + len(answer.json()["quarantined"]) == 2
+    assert "m-1" in [event.message_id for event in world.appended()]
+
+
+async def test_without_the_bus_the_answer_is_503_with_retry_after(world: IngestWorld) -> None:
+    world.bus.available = False
+    answer = await world.track({"batch": [TRACK]}, origin="https://www.example.com")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"].isdigit()
+    assert answer.headers["access-control-expose-headers"] == "Retry-After"
+    assert world.appended() == []
+    world.bus.available = True
+    assert (await world.track({"batch": [TRACK]})).json()["accepted"] == 1
+
+
+class _SilentBus(MemoryBus):
+    """Never answers."""
+
+    calls = 0
+
+    async def append(self, messages: Sequence[Outgoing]) -> None:
+        self.calls += 1
+        await asyncio.Event().wait()
+
+
+async def test_a_silent_bus_costs_its_time_out_only_until_the_breaker_opens(
+    database_url: str, tmp_path: Path
+) -> None:
+    bus = _SilentBus()
+    async with ingest_world(database_url, tmp_path, bus=bus, bus_timeout_seconds=0.2) as world:
+        for _ in range(3):
+            assert (await world.track({"batch": [TRACK]})).status_code == 503
+        started = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*(world.track({"batch": [TRACK]}) for _ in range(50)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert asyncio.get_running_loop().time() - started < 2
+        assert bus.calls == 3
+
+
+async def test_a_batch_with_bad_items_is_not_acknowledged_when_they_cannot_be_kept(
+    world: IngestWorld,
+) -> None:
+    await world.rows("ALTER TABLE ingest.quarantine RENAME TO elsewhere")
+    answer = await world.track({"batch": [TRACK, {"type": "nonsense"}]})
+    assert answer.status_code >= 500
+    await world.rows("ALTER TABLE ingest.elsewhere RENAME TO quarantine")
+    assert (await world.track({"batch": [TRACK, {"type": "nonsense"}]})).json()["accepted"] == 1
+
+
+async def test_browser_libraries_find_their_settings_and_pass_the_preflight(world: IngestWorld) -> None:
+    origin = {"origin": "http://localhost:9400"}
+    settings = await world.client.get("/v1/projects/wk_test/settings", headers=origin)
+    assert settings.json()["integrations"]["Segment.io"] == {
+        "apiKey": "wk_test",
+        "apiHost": "leadline.test/v1",
+        "protocol": "http",
+    }
+    assert settings.headers["access-control-allow-origin"] == origin["origin"]
+    asked = {**origin, "access-control-request-headers": "anonymousid,authorization,content-type,sentat"}
+    preflight = await world.client.options("/v1/p", headers=asked)
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-headers"] == asked["access-control-request-headers"]
+    assert (await world.client.post("/v1/m", content=b'{"series":[]}')).status_code == 200
+    assert (await world.client.get("/v1/track")).status_code == 405
+
+
+async def test_after_a_restart_the_same_messages_have_the_same_ids(database_url: str, tmp_path: Path) -> None:
+    ids: list[list[str]] = []
+    for run in ("one", "two"):
+        async with ingest_world(database_url, tmp_path / run) as world:
+            await world.track({"batch": [TRACK, {"type": "page", "anonymousId": "a-1"}]})
+            ids.append([event.event_id for event in world.appended()])
+    assert ids[0] == ids[1]
