@@ -36,6 +36,9 @@ HABITS: Mapping[str, Habit] = {
     "emily": Habit(),
     "femi": Habit(away_every_seconds=45.0),
     "grace": Habit(accepts_after=(5.0, 12.0), rejects=20),
+    "katrin": Habit(rejects=0),
+    "marcus": Habit(rejects=25),
+    "wei": Habit(accepts_after=(8.0, 16.0)),
     "hiro": Habit(contacts_after=(22.0, 30.0)),
 }
 REASONS = ("no_budget", "bad_timing", "not_a_fit", "no_answer")
@@ -94,13 +97,13 @@ class Desk:
     async def _takes_breaks(self) -> None:
         while True:
             await asyncio.sleep(self._habit.away_every_seconds)
-            await self._set_presence("away")
+            await self._set_online(False)
             await self._pause((12.0, 20.0))
-            await self._set_presence("online")
+            await self._set_online(True)
 
-    async def _set_presence(self, presence: str) -> None:
+    async def _set_online(self, online: bool) -> None:
         try:
-            await self._client.patch(f"/v1/people/{self._person}", json={"presence": presence})
+            await self._client.patch(f"/v1/people/{self._person}", json={"online": online})
         except httpx2.TransportError:
             return
 

@@ -15,6 +15,8 @@ ARRIVAL_SECONDS = (2.0, 6.0)
 READING_SECONDS = (0.2, 1.5)
 # Longer than any cool-down of the demonstration's policy, so that a recycled lead has new evidence.
 RETURN_SECONDS = (35.0, 70.0)
+# Of the account in `policy.yaml`: its leads go to the account's owner.
+CUSTOMER_DOMAIN = "cobalt-software.example"
 DEMO_REQUESTS = (
     "We lose leads between forms and sales. Can you show us how you prevent that?",
     "Please show us fair rotation for a team of twelve.",
@@ -42,6 +44,8 @@ class Visitors:
         """Let visitors arrive for ever."""
         async for number in self._arrivals():
             visitor = make_visitor(self._rng, number)
+            if number % 10 == 9:
+                visitor = dataclasses.replace(visitor, company="Cobalt Software", domain=CUSTOMER_DOMAIN)
             story = self._story(number)
             task = asyncio.create_task(story(visitor))
             self._tasks.add(task)
