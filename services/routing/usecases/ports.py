@@ -11,7 +11,6 @@ from services.routing.usecases.desk import Desk, Terms
 from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.person_row import PersonRow
 
-
 Page = dict[str, Any]
 
 

@@ -1,0 +1,165 @@
+"""Puts routing together: pool, bus, policy, API, roles."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from services.routing.adapters.due_rows import DueRows
+from services.routing.adapters.holiday_dates import CountryHolidays, tzdata_version
+from services.routing.adapters.policies import PolicyShelf
+from services.routing.adapters.postgres_reads import PostgresReads
+from services.routing.adapters.postgres_store import PostgresStore
+from services.routing.adapters.views import RoutingViews
+from services.routing.domain.policy import Policy
+from services.routing.entrypoints.commands import handoff_commands, lead_commands
+from services.routing.entrypoints.events import HandleLeads
+from services.routing.entrypoints.feed import feed_routes
+from services.routing.entrypoints.people import people_routes
+from services.routing.entrypoints.policies import policy_routes, publish_text
+from services.routing.entrypoints.reads import read_routes
+from services.routing.entrypoints.timers import Timers
+from services.routing.settings import RoutingSettings
+from services.routing.usecases.lint_policy import lint
+from services.routing.usecases.ports import Store
+from shared.bus.memory import MemoryBus
+from shared.bus.port import Bus
+from shared.bus.postgres import open_postgres_bus
+from shared.clock import Clock, SystemClock
+from shared.config_file import ConfigError, parse
+from shared.consumer.consumer import Consumer
+from shared.contracts.topics import HANDOFFS, LEADS, consumer_group
+from shared.db.database import Database, Transaction
+from shared.db.pool import open_database
+from shared.outbox.relay import Relay
+from shared.outbox.wakeup import relay_elsewhere
+from shared.runtime import RoleName, Runner, WiredService
+from shared.web.app import create_app, dispatch, limits_of
+from shared.web.auth import Authenticate
+from shared.web.key_cache import KeyCache, PostgresKeys
+
+DEFAULT_POLICY = Path(__file__).parent / "defaults" / "policy.yaml"
+CLOSE_SECONDS = 2.0
+
+StoreOf = Callable[[Transaction, datetime | None], Store]
+
+
+@asynccontextmanager
+async def wire(
+    settings: RoutingSettings, *, bus: Bus | None = None, clock: Clock | None = None
+) -> AsyncIterator[WiredService]:
+    """Open routing; it closes when the block ends. `bus` is opened from the settings where none is given.
+
+    Routing's instants are the database's (DESIGN: DB clock only); `clock` serves the key cache alone.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(_open_database(settings))
+        await stack.enter_async_context(relay_elsewhere(database))
+        if bus is None:
+            bus = await stack.enter_async_context(_open_bus(settings))
+        shelf = PolicyShelf()
+        store_of = store_maker(shelf)
+        await install_default(database, store_of)
+        keys = KeyCache(
+            PostgresKeys(database),
+            ttl_seconds=settings.auth_cache_seconds,
+            file=settings.data_dir / "routing-keys.json",
+            clock=clock or SystemClock(),
+        )
+        stack.push_async_callback(keys.close)
+        reads = PostgresReads(database, shelf)
+        yield WiredService(
+            name="routing",
+            api=_api(settings, database, store_of, reads, keys.find),
+            views=RoutingViews(database, reads),
+            roles=_roles(settings, database, bus, store_of),
+        )
+
+
+def store_maker(shelf: PolicyShelf) -> StoreOf:
+    """Return how a store is made on an open transaction."""
+
+    def store_of(tx: Transaction, now: datetime | None) -> Store:
+        return PostgresStore(tx, shelf, now)
+
+    return store_of
+
+
+def compile_policy(text: str, version: str) -> Policy:
+    """Lint a policy's YAML text into that version, holidays resolved; raise ConfigError with the findings."""
+    holidays = CountryHolidays(datetime.now(UTC).date())
+    document = parse(text, file="policy.yaml")
+    found = lint(document, version=version, holiday_dates=holidays, tzdata_version=tzdata_version())
+    if isinstance(found, list):
+        raise ConfigError(found)
+    return found
+
+
+async def install_default(database: Database, store_of: StoreOf) -> None:
+    """Publish the default policy where none has ever been."""
+    async with database.connection() as connection:
+        if await connection.fetchval("SELECT 1 FROM routing.policy LIMIT 1"):
+            return
+    text = DEFAULT_POLICY.read_text(encoding="utf-8")
+    await publish_text(database, store_of, compile_policy, text, pushed_by="default", only_first=True)
+
+
+@asynccontextmanager
+async def _open_database(settings: RoutingSettings) -> AsyncIterator[Database]:
+    database = await open_database(settings, "routing")
+    try:
+        yield database
+    finally:
+        try:
+            await asyncio.wait_for(database.pool.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            database.pool.terminate()
+
+
+@asynccontextmanager
+async def _open_bus(settings: RoutingSettings) -> AsyncIterator[Bus]:
+    if settings.bus == "memory":
+        yield MemoryBus()
+        return
+    async with open_postgres_bus(settings.database(), service="routing") as bus:
+        yield bus
+
+
+def _api(
+    settings: RoutingSettings,
+    database: Database,
+    store_of: StoreOf,
+    reads: PostgresReads,
+    authenticate: Authenticate,
+) -> ASGIApp:
+    async def ready() -> Mapping[str, bool | str]:
+        async with database.connection() as connection:
+            await connection.fetchval("SELECT 1")
+        return {"database": True}
+
+    app = create_app("Leadline routing", authenticate=authenticate, ready=ready)
+    for router in (
+        handoff_commands(database, store_of),
+        lead_commands(database, store_of),
+        people_routes(database, store_of, reads),
+        policy_routes(database, store_of, reads, compile_policy),
+        feed_routes(reads),
+        read_routes(reads),
+    ):
+        app.include_router(router)
+    return dispatch(app, service="routing", limits=limits_of(settings))
+
+
+def _roles(
+    settings: RoutingSettings, database: Database, bus: Bus, store_of: StoreOf
+) -> Mapping[RoleName, Runner]:
+    return {
+        "worker": Consumer(
+            bus, database, group=consumer_group("routing"), topics=[LEADS.name], handler=HandleLeads(store_of)
+        ),
+        "relay": Relay(bus, database, feed_types=HANDOFFS.types, keep=timedelta(days=settings.feed_days)),
+        "timer": Timers(database, DueRows(database), store_of),
+    }
