@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from shared.bus.port import BusUnavailable, OffsetOutOfRange, Partition, UnknownTopic
-from shared.db.faults import is_transient
+from shared.db.faults import drop, is_transient
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -32,7 +32,7 @@ async def call(pool: "Pool", sql: str, *arguments: Any, seconds: float = CALL_SE
         if is_transient(fault):
             raise BusUnavailable(type(fault).__name__) from fault
         raise
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as fault:
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as fault:
         if is_transient(fault):
             raise BusUnavailable(type(fault).__name__) from fault
         raise
@@ -41,15 +41,15 @@ async def call(pool: "Pool", sql: str, *arguments: Any, seconds: float = CALL_SE
 async def _run(pool: "Pool", sql: str, arguments: Sequence[Any]) -> Sequence[Any]:
     connection = await pool.acquire()
     try:
-        return await connection.fetch(sql, *arguments)
+        rows = await connection.fetch(sql, *arguments)
     except asyncpg.PostgresError:
+        await pool.release(connection)
         raise
     except BaseException:
-        # The server did not answer: handing the connection back would wait for it once more.
-        connection.terminate()
+        await drop(pool, connection)
         raise
-    finally:
-        await pool.release(connection)
+    await pool.release(connection)
+    return rows
 
 
 def _out_of_range(message: str) -> OffsetOutOfRange:

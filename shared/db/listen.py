@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from shared.db.faults import is_transient
+from shared.db.faults import drop, is_transient
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -55,6 +55,5 @@ async def _listen_once(pool: "Pool", channel: str, callback: Callable[[], None])
             await asyncio.sleep(PROBE_SECONDS)
             await connection.execute("SELECT 1", timeout=PROBE_TIMEOUT_SECONDS)
     finally:
-        # Not handed back: undoing LISTEN would need an answer from a server that may be gone.
-        connection.terminate()
-        await pool.release(connection)
+        # Not kept: undoing LISTEN would need an answer from a server that may be gone.
+        await drop(pool, connection)

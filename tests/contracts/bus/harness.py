@@ -29,6 +29,10 @@ class BusHarness(Protocol):
         """Make the log unreachable through `bus`."""
         ...
 
+    async def mend(self) -> None:
+        """Make it reachable again."""
+        ...
+
     async def trim(self) -> Sequence[str]:
         """Drop all that every group has passed; return what had to stay, if anything."""
         ...

@@ -208,3 +208,6 @@ class BusContract:
                 await harness.bus.append([message(2)])
             with pytest.raises(BusUnavailable):
                 await harness.bus.heads(TOPIC)
+        await harness.mend()
+        await harness.bus.append([message(3)])
+        assert {1, 3} <= set(await one.until(2))
