@@ -21,9 +21,9 @@ from services.scoring.usecases.ports import Engine, Entry, Stores
 from services.scoring.usecases.read_activity import read_activity
 from services.scoring.usecases.record_activity import record_activity
 from services.scoring.usecases.rescore_leads import assess
-from shared.contracts.leads import SCORED, LeadScored
 from shared.contracts.activity import ActivityRecorded, Context, Person
 from shared.contracts.handoffs import CycleOpened
+from shared.contracts.leads import SCORED, LeadScored
 from shared.db.database import Database, Transaction
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -90,9 +90,7 @@ class World:
     hub_limit: int = 50
 
     def engine(self) -> Engine:
-        return Engine(
-            self.version, self.compiled, derive_features, self.epoch, self.now, self.hub_limit
-        )
+        return Engine(self.version, self.compiled, derive_features, self.epoch, self.now, self.hub_limit)
 
     def entries(self, activities: Sequence[ActivityRecorded]) -> list[Entry]:
         return [read_activity(message, self.compiled, _bot_by_name) for message in activities]
@@ -128,9 +126,7 @@ class World:
 
     async def snapshots(self) -> list[LeadScored]:
         """Return every snapshot in the outbox, in order."""
-        rows = await self.fetch(
-            "SELECT payload FROM scoring.outbox WHERE type = $1 ORDER BY id", SCORED
-        )
+        rows = await self.fetch("SELECT payload FROM scoring.outbox WHERE type = $1 ORDER BY id", SCORED)
         return [msgspec.json.decode(row["payload"], type=LeadScored) for row in rows]
 
     async def fetch(self, sql: str, *values: Any) -> list[Any]:

@@ -18,7 +18,8 @@ UPDATE scoring.lead l SET contactable = n.contactable, email = n.email, company_
     needs_data = n.needs_data, cycle = n.cycle, first_seen_at = n.first_seen_at,
     last_seen_at = n.last_seen_at, entered_event_id = n.entered_event_id, scored_at = $15
 FROM unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[],
-    $8::boolean[], $9::boolean[], $10::boolean[], $11::int[], $12::timestamptz[], $13::timestamptz[], $14::uuid[])
+    $8::boolean[], $9::boolean[], $10::boolean[], $11::int[], $12::timestamptz[], $13::timestamptz[],
+    $14::uuid[])
     AS n (lead_id, contactable, email, company_domain, fit, engagement, grade, enters, holds, needs_data,
           cycle, first_seen_at, last_seen_at, entered_event_id)
 WHERE l.lead_id = n.lead_id

@@ -1,4 +1,4 @@
-"""What scoring does with messages: activity is recorded, opened cycles are taken over, the rest is not ours."""
+"""What scoring does with messages: record activity, take over opened cycles, leave the rest."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Merge two leads by hand: a link that no activity asserts; earlier never-link edges between them are lifted."""
+"""Merge two leads by hand: a link that no activity asserts; never-link edges between them are lifted."""
 
 from uuid import uuid4
 

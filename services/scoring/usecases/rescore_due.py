@@ -1,4 +1,4 @@
-"""Score anew the leads whose time has come: a decay crossing is due, or the model or the epoch has moved on."""
+"""Score anew the leads whose time has come: a crossing is due, or the model or the epoch moved on."""
 
 from collections.abc import Collection
 
