@@ -35,8 +35,8 @@ class PolicyShelf:
             SELECT coalesce($1::timestamptz, statement_timestamp()) AS now,
                 (SELECT version FROM routing.policy WHERE active) AS version,
                 (SELECT coalesce(jsonb_agg(jsonb_build_array(began_at, ended_at) ORDER BY began_at), '[]')
-                 FROM routing.outage WHERE ended_at > statement_timestamp() - interval '{OUTAGE_MEMORY}')::text
-                AS outages,
+                 FROM routing.outage WHERE ended_at > coalesce($1::timestamptz, statement_timestamp()) - interval '{OUTAGE_MEMORY}'
+                )::text AS outages,
                 (SELECT coalesce(jsonb_object_agg(person_id, active), '{{}}') FROM routing.person
                  WHERE NOT active)::text AS active,
                 (SELECT coalesce(jsonb_object_agg(person_id, weight), '{{}}') FROM routing.person

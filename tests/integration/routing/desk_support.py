@@ -15,6 +15,7 @@ from services.routing.adapters.reconcile import reconcile
 from services.routing.domain.business_calendar import DAY_SECONDS, Calendar, Interval
 from services.routing.domain.lifecycle import Actor, Command
 from services.routing.domain.policy import (
+    ClockKind,
     ClockPolicy,
     Condition,
     Person,
@@ -49,7 +50,7 @@ def a_policy(*names: str, version: str = "p1", **changes: Any) -> Policy:
     """A team of these people, clocks of minutes round the clock, reassignment a minute after a missed accept."""
     people = {name: a_person(name) for name in names or ("ann", "bob")}
     people["boss"] = a_person("boss", teams=(), role="head")
-    clocks = {
+    clocks: dict[ClockKind, ClockPolicy] = {
         "assign": ClockPolicy("assign", 600, (300,), calendar_of="always"),
         "accept": ClockPolicy(
             "accept", 300, (240,),
@@ -72,7 +73,7 @@ def a_policy(*names: str, version: str = "p1", **changes: Any) -> Policy:
         {"waiting": Queue("waiting", "Waiting", "boss", "always", ("team",))},
         "waiting",
         (Rule("all", Condition(), (Target("team", "team"), Target("queue", "waiting"))),),
-        (SlaPolicy("all", Condition(), clocks, max_reassigns=1),),  # type: ignore[arg-type]
+        (SlaPolicy("all", Condition(), clocks, max_reassigns=1),),
         RecyclePolicy(reasons, max_cycles=5),
     )
     return replace(policy, **changes)
