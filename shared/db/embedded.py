@@ -105,7 +105,7 @@ class EmbeddedPostgres:
             wait = ("-w", "-t", str(int(timeout_seconds)), "-D", str(self.data))
             try:
                 self._exec("pg_ctl", (*wait, "-m", "fast", "stop"))
-            except subprocess.CalledProcessError:
+            except EmbeddedUnavailable:
                 self._exec("pg_ctl", (*wait, "-m", "immediate", "stop"))
 
     def is_running(self) -> bool:
@@ -129,18 +129,26 @@ class EmbeddedPostgres:
     def _exec(self, command: str, arguments: tuple[str, ...]) -> str:
         # Files, not pipes: the server inherits them from pg_ctl and would keep a pipe open for ever.
         with tempfile.TemporaryFile("w+") as output:
-            subprocess.run(
+            result = subprocess.run(
                 (str(self._server.bin_path / command), *arguments),
-                check=True,
+                check=False,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                user=self._server.system_user,
+                **self._as_server_user(),
                 env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
                 cwd="/",
             )
             output.seek(0)
-            return output.read()
+            text = output.read()
+        if result.returncode:
+            raise EmbeddedUnavailable(f"{command} failed: {text.strip()}")
+        return text
+
+    def _as_server_user(self) -> dict[str, Any]:
+        # Without the group, the server would keep root's, and be judged by it on the way to its files.
+        user = self._server.system_user
+        return {} if user is None else {"user": user, "group": user, "extra_groups": ()}
 
     def _choose_socket_directory(self) -> Path:
         # The data directory is closed to other users, which is what guards the socket (there is no password).
@@ -214,7 +222,7 @@ class EmbeddedPostgres:
         wait = ("-w", "-t", str(int(timeout_seconds)))
         try:
             self._exec("pg_ctl", (*wait, "-D", str(self.data), "-l", str(self.log), "start"))
-        except subprocess.SubprocessError as failed:
+        except EmbeddedUnavailable as failed:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
             raise EmbeddedUnavailable(f"PostgreSQL did not start; end of {self.log}:\n{tail}") from failed
 

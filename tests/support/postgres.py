@@ -76,11 +76,17 @@ def with_database(url: str, name: str) -> str:
     return re.sub(r"^(\w+://[^/]*/)[^?]*", rf"\g<1>{name}", url)
 
 
+def with_user(url: str, user: str) -> str:
+    """Return `url` with its user replaced (the embedded server asks for no password)."""
+    return re.sub(r"^(\w+://)[^/@]*@", rf"\g<1>{user}@", url)
+
+
 def _template_name() -> str:
     digest = hashlib.sha256(REVISION.encode())
     for folder in TEMPLATE_SOURCES:
-        for path in sorted((ROOT / folder).rglob("*.[ps]*")):
-            digest.update(path.read_bytes())
+        for path in sorted((ROOT / folder).rglob("*.*")):
+            if path.suffix in (".py", ".sql"):
+                digest.update(path.read_bytes())
     return f"leadline_template_{digest.hexdigest()[:12]}"
 
 
