@@ -39,7 +39,7 @@ class ApiClient:
         import httpx2
 
         self.url = url.rstrip("/")
-        self._key = key
+        self.key = key
         self._http = httpx2.Client(
             base_url=self.url,
             timeout=TIMEOUT_SECONDS,

@@ -77,7 +77,7 @@ def count(tally: Tally, batch: Sequence[Message], answer: Mapping[str, Any]) -> 
     parked = answer.get("quarantined", [])
     tally.sent += len(batch)
     tally.accepted += int(answer["accepted"])
-    tally.quarantined.update(str(item["reason"]) for item in parked)
+    tally.quarantined.update(str(item["code"]) for item in parked)
 
 
 async def _post_until_answered(client: httpx2.AsyncClient, batch: Sequence[Message]) -> Mapping[str, Any]:
