@@ -60,7 +60,7 @@ def read_message(
     hashed = body_hash(message)
     told = cast("dict[str, Any]", plain(message, shape))
     found = kind or told.get("type")
-    if found not in KINDS:
+    if not isinstance(found, str) or found not in KINDS:
         raise Unmappable(
             "unknown_type", "type is none of track, identify, page, screen, group, alias", "/type"
         )

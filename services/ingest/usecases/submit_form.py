@@ -51,6 +51,8 @@ def prepare_submission(posted: Posted, sources: Sources) -> Prepared:
     body, fault = _parsed(posted.raw)
     if source is None:
         fault = Unmappable(UNKNOWN_SOURCE, "no source of this name is configured")
+    elif rules.allowed_origins and posted.headers.get("origin") not in {*rules.allowed_origins, None}:
+        fault = Unmappable("foreign_origin", "the page that sent it is not one of the source's origins")
     key = posted.idempotency_key or (idempotency_key(body, rules) if body else None)
     if key:
         key_hash = _hash(f"key\x00{key}")
