@@ -106,8 +106,9 @@ def components(
     first owner (the first effective link by (occurred_at, event id)), or is a set of its own while it has
     none.
     """
-    known, edges = set(identities), [link for link in links if takes_effect(link, hubs, never_links)]
-    known.update(end for link in edges for end in (link.a, link.b))
+    stored = list(links)
+    known = {*identities, *(end for link in stored for end in (link.a, link.b))}
+    edges = [link for link in stored if takes_effect(link, hubs, never_links)]
     root = {identity: identity for identity in known}
     for link in edges:
         if not is_leaf_link(link):
