@@ -99,9 +99,9 @@ class Consumer:
                     task.cancel()
             # A task that does not even end when cancelled must not keep a stuck process alive.
             await asyncio.wait([loop, guard], timeout=5)
-        for task in (loop, guard):
-            if task.done() and not task.cancelled():
-                task.result()
+        if not guard.cancelled():
+            guard.result()
+        loop.result()
 
     async def _loop(self, stop: asyncio.Event) -> None:
         try:
