@@ -119,7 +119,7 @@ CREATE TABLE routing.act (
     act text NOT NULL,
     actor text NOT NULL,
     at timestamptz NOT NULL,
-    body jsonb NOT NULL,
+    body text NOT NULL,
     CONSTRAINT pk_act PRIMARY KEY (handoff_id, act, actor)
 );
 

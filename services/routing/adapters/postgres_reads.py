@@ -106,6 +106,8 @@ class PostgresReads:
         shown = []
         for row in rows:
             queue = terms.policy.queues.get(row["queue"])
+            if queue is None and not row["length"]:
+                continue  # dropped by the policy, and nobody waits in it
             named = {"name": queue.name, "owner": queue.owner} if queue else {"name": row["queue"], "owner": None}
             shown.append({"id": row["queue"], **named, **{key: row[key] for key in list(row.keys())[1:]}})
         return shown

@@ -9,7 +9,7 @@ import msgspec
 
 from services.routing.adapters import lead_files, people, queues
 from services.routing.adapters.policies import PolicyShelf, next_number, publish
-from services.routing.adapters.rows import as_json, insert
+from services.routing.adapters.rows import insert
 from services.routing.domain.decide import Roster
 from services.routing.domain.eligibility import MemberState, local_date
 from services.routing.domain.lifecycle import Handoff
@@ -100,18 +100,18 @@ class PostgresStore:
     async def settle_queue(self, queue: str, turn: int, wakes_at: datetime | None) -> bool:
         return await queues.settle(self._connection, queue, turn, wakes_at)
 
-    async def said(self, handoff_id: str, act: str, actor: str) -> Mapping[str, Any] | None:
-        body = await self._connection.fetchval(
-            "SELECT body::text FROM routing.act WHERE handoff_id = $1 AND act = $2 AND actor = $3",
+    async def said(self, handoff_id: str, act: str, actor: str) -> str | None:
+        body: str | None = await self._connection.fetchval(
+            "SELECT body FROM routing.act WHERE handoff_id = $1 AND act = $2 AND actor = $3",
             handoff_id, act, actor,
         )  # fmt: skip
-        return None if body is None else msgspec.json.decode(body, type=dict[str, Any])
+        return body
 
-    async def say(self, handoff_id: str, act: str, actor: str, at: datetime, body: Mapping[str, Any]) -> None:
+    async def say(self, handoff_id: str, act: str, actor: str, at: datetime, body: str) -> None:
         await self._connection.execute(
-            "INSERT INTO routing.act (handoff_id, act, actor, at, body) VALUES ($1, $2, $3, $4, $5::text::jsonb)"
+            "INSERT INTO routing.act (handoff_id, act, actor, at, body) VALUES ($1, $2, $3, $4, $5)"
             " ON CONFLICT (handoff_id, act, actor) DO UPDATE SET at = excluded.at, body = excluded.body",
-            handoff_id, act, actor, at, as_json(body),
+            handoff_id, act, actor, at, body,
         )  # fmt: skip
 
     async def save(self, desk: Desk) -> None:

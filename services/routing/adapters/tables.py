@@ -83,7 +83,7 @@ handoff = Table(
 
 act = Table(
     "act", metadata,
-    *_columns(Text(), "handoff_id* act* actor*"), *_columns(AT, "at"), *_columns(JSONB(), "body"),
+    *_columns(Text(), "handoff_id* act* actor* body"), *_columns(AT, "at"),
 )  # fmt: skip
 
 parked_command = Table(

@@ -35,11 +35,11 @@ def handoff_commands(database: Database, store_of: StoreOf) -> APIRouter:
             store = store_of(tx, None)
             answer = await act_on_handoff(store, handoff_id, command, actor, act)
             if not answer.changed and answer.said is not None:
-                return Answer.json(answer.said)
-            body = handoff_view(answer.handoff) if answer.handoff else {}
+                return Answer(200, answer.said.encode())
+            shown = Answer.json(handoff_view(answer.handoff) if answer.handoff else {})
             if answer.changed:
-                await store.say(handoff_id, act, actor.identity, answer.desk.now, body)
-            return Answer.json(body)
+                await store.say(handoff_id, act, actor.identity, answer.desk.now, shown.body.decode())
+            return shown
 
         return await _answer(database, request, key, work)
 

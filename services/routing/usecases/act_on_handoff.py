@@ -1,8 +1,6 @@
 """One act of a person, a key or the CRM on a hand-off or a lead: lock the lead, apply, decide again, save."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from services.routing.domain.lifecycle import Actor, Command, Handoff
 from services.routing.usecases.carry_out import carry_out
@@ -22,7 +20,7 @@ class Answer:
     handoff: Handoff | None
     desk: Desk
     changed: bool
-    said: Mapping[str, Any] | None = None
+    said: str | None = None
 
 
 async def act_on_handoff(store: Store, handoff_id: str, command: Command, actor: Actor, act: str) -> Answer:

@@ -27,9 +27,11 @@ async def drain_page(store: Store, queue: str, turn: int, offset: int) -> int | 
     busy = len(ids) - len(files)
     await store.save(desk)
     roster = await _roster(store, desk, queue)
-    if len(ids) == PAGE and anyone_free(desk.policy, roster, queue, desk):
+    if len(ids) == PAGE and anyone_free(desk, roster, queue):
         return offset + left + busy
-    wakes_at = next_wake(desk.policy, roster, queue, desk.now) if left or offset or len(ids) == PAGE else None
+    wakes_at = None  # an empty queue, or one that the policy has dropped, sleeps until somebody wakes it
+    if (left or offset or len(ids) == PAGE) and queue in desk.policy.queues:
+        wakes_at = next_wake(desk.policy, roster, queue, desk.now)
     if busy:
         wakes_at = desk.now + BUSY_RETRY
     await store.settle_queue(queue, turn, wakes_at)
@@ -37,14 +39,20 @@ async def drain_page(store: Store, queue: str, turn: int, offset: int) -> int | 
 
 
 async def _roster(store: Store, desk: Desk, queue: str) -> Roster:
-    known = desk.policy.queues.get(queue)
-    return await store.roster(desk.policy, sorted(known.teams) if known else [], [], desk.now)
+    named = {target.id for rule in desk.policy.rules for target in rule.targets if target.kind == "person"}
+    return await store.roster(desk.policy, teams_of(desk.policy, queue), sorted(named), desk.now)
 
 
-def anyone_free(policy: Policy, roster: Roster, queue: str, desk: Desk) -> bool:
-    """Tell whether any member of the queue's teams could take a lead that asks for nothing special."""
+def teams_of(policy: Policy, queue: str) -> list[str]:
+    """Return the teams whose members can free a queue: those it names, all where it names none."""
     known = policy.queues.get(queue)
-    people = {person.id: person for team in (known.teams if known else ()) for person in policy.members(team)}
+    return sorted(known.teams if known and known.teams else policy.teams)
+
+
+def anyone_free(desk: Desk, roster: Roster, queue: str) -> bool:
+    """Tell whether any member of the queue's teams could take a lead that asks for nothing special."""
+    policy = desk.policy
+    people = {person.id: person for team in teams_of(policy, queue) for person in policy.members(team)}
     return any(
         judge(person, roster.members.get(person.id, MemberState()), Need(), policy, desk.now).eligible
         for person in people.values()

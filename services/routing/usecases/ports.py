@@ -77,11 +77,11 @@ class Store(Protocol):
         """Write all that the desk has changed, its events included; wake queues last."""
         ...
 
-    async def said(self, handoff_id: str, act: str, actor: str) -> Mapping[str, Any] | None:
+    async def said(self, handoff_id: str, act: str, actor: str) -> str | None:
         """Return the answer given when this actor did this act before."""
         ...
 
-    async def say(self, handoff_id: str, act: str, actor: str, at: datetime, body: Mapping[str, Any]) -> None:
+    async def say(self, handoff_id: str, act: str, actor: str, at: datetime, body: str) -> None:
         """Remember the answer to an act."""
         ...
 

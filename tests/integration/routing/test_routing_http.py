@@ -1,0 +1,184 @@
+"""Routing over HTTP with its roles running: commands, reads, people, policy, feed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from services.routing.bootstrap import DEFAULT_POLICY
+from tests.integration.routing.desk_support import a_snapshot
+from tests.support.eventually import eventually
+from tests.support.routing_world import RoutingWorld, routing_world
+
+ALWAYS_OPEN = """
+calendars:
+  always: {timezone: UTC, hours: {daily: "00:00-24:00"}}
+teams:
+  all: {name: All, head: petra, calendar: always}
+people:
+  anna: {name: Anna Vogel, email: anna@example.com, team: all, calendar: always, manager: petra}
+  bilal: {name: Bilal Aziz, email: bilal@example.com, team: all, calendar: always, manager: petra}
+  petra: {name: Petra Lindgren, email: petra@example.com, calendar: always, role: head of sales}
+queues:
+  triage: {name: Triage, owner: petra, calendar: always}
+last_queue: triage
+rules:
+  - {id: everybody, to: [team: all, queue: triage]}
+"""
+
+
+@pytest_asyncio.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[RoutingWorld]:
+    async with routing_world(database_url, tmp_path) as opened:
+        default = DEFAULT_POLICY.read_text(encoding="utf-8")
+        text = ALWAYS_OPEN + default[default.index("\nsla:") :]
+        answer = await opened.client.put(
+            "/v1/policies", content=text, headers={"authorization": f"Bearer {opened.admin_key}"}
+        )
+        assert answer.status_code == 200, answer.text
+        yield opened
+
+
+async def _handed_over(world: RoutingWorld, lead_id: str) -> dict[str, Any]:
+    await world.publish(a_snapshot(lead_id))
+
+    async def assigned() -> bool:
+        return await world.state(lead_id) == "assigned"
+
+    await eventually(assigned, what="the lead is assigned")
+    found = await world.get(f"/v1/handoffs?lead={lead_id}")
+    handoff: dict[str, Any] = found["data"][0]
+    return handoff
+
+
+async def test_a_snapshot_on_the_bus_becomes_a_handoff_that_is_accepted_over_http(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    by = {"by": handoff["person_id"]}
+    path = f"/v1/handoffs/{handoff['id']}"
+
+    first = await world.call("POST", f"{path}/accept", by)
+    again = await world.call("POST", f"{path}/accept", by)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    shown = await world.get(path)
+    assert shown["call"]["person"]["email"] == "ld_1@example.test"
+    assert [clock["kind"] for clock in shown["clocks"]] == ["accept", "first_touch"]
+
+    decision = await world.get(f"/v1/decisions/{handoff['decision_id']}")
+    assert {candidate["person_id"] for candidate in decision["candidates"]} == {"anna", "bilal"}
+    clocks = await world.get("/v1/sla/clocks?open=true")
+    assert [clock["kind"] for clock in clocks["data"]] == ["first_touch"]
+    assert all(finding.ok for finding in await world.service.views.reconcile())
+
+
+async def test_refusals_are_problems_that_say_what_can_be_done(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
+
+    illegal = await world.call("POST", f"{path}/win", by)
+    assert illegal.status_code == 409
+    assert "accept" in illegal.json()["legal"]
+    unknown = await world.call("POST", f"{path}/reject", {**by, "reason": "nonsense"})
+    assert unknown.status_code == 422
+    assert unknown.json()["known"]
+    nameless = await world.call("POST", f"{path}/accept", {})
+    assert (nameless.status_code, nameless.json()["code"]) == (422, "by_required")
+    assert (await world.call("POST", "/v1/handoffs/ho_none/accept", by)).status_code == 404
+    assert (await world.call("GET", "/v1/lifecycle/ld_none")).status_code == 404
+
+    back = await world.call("POST", f"{path}/hand-back", by)
+    assert back.status_code == 200
+    closed = await world.call("POST", f"{path}/accept", {"by": "petra"})
+    assert (closed.status_code, closed.json()["code"]) == (409, "handoff_closed")
+    assert closed.json()["successor_id"] == back.json()["successor_id"] is not None
+
+
+async def test_an_idempotency_key_gives_the_same_answer_and_acts_once(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path, body = f"/v1/handoffs/{handoff['id']}/hand-back", {"by": handoff["person_id"]}
+    answers = [await world.call("POST", path, body, **{"idempotency-key": "k1"}) for _ in range(2)]
+    assert answers[0].status_code == 200
+    assert answers[0].content == answers[1].content
+    assert len((await world.get("/v1/handoffs?lead=ld_1"))["data"]) == 2
+
+
+async def test_a_persons_own_key_speaks_for_that_person_alone(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path = f"/v1/handoffs/{handoff['id']}/accept"
+    assert (await world.call("POST", path, {"by": "bilal"}, key=world.rep_key)).status_code == 403
+    assert (await world.call("POST", path, key=world.rep_key)).status_code == 200
+    assert (await world.call("PATCH", "/v1/people/bilal", {"online": False}, key=world.rep_key)).status_code == 403
+
+
+async def test_people_are_changed_under_an_etag_and_never_dropped_with_open_handoffs(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path = f"/v1/people/{handoff['person_id']}"
+    read = await world.call("GET", path)
+    assert read.json()["open_load"] == 1
+    changed = await world.call("PATCH", path, {"weight": 3}, **{"if-match": read.headers["etag"]})
+    assert (changed.status_code, changed.json()["weight"]) == (200, 3)
+    stale = await world.call("PATCH", path, {"weight": 2}, **{"if-match": read.headers["etag"]})
+    assert stale.status_code == 412
+    refused = await world.call("PATCH", path, {"active": False})
+    assert refused.status_code == 409
+    assert refused.json()["held"] == {handoff["person_id"]: [handoff["id"]]}
+
+    dropping = ALWAYS_OPEN.replace(
+        next(line for line in ALWAYS_OPEN.splitlines() if line.strip().startswith(handoff["person_id"] + ":")), ""
+    )
+    default = DEFAULT_POLICY.read_text(encoding="utf-8")
+    push = await world.client.put(
+        "/v1/policies",
+        content=dropping + default[default.index("\nsla:") :],
+        headers={"authorization": f"Bearer {world.admin_key}"},
+    )
+    assert (push.status_code, push.json()["held"]) == (409, {handoff["person_id"]: [handoff["id"]]})
+
+
+async def test_a_faulty_policy_is_refused_with_line_and_fix(world: RoutingWorld) -> None:
+    push = await world.client.put(
+        "/v1/policies", content="rules: 3\n", headers={"authorization": f"Bearer {world.admin_key}"}
+    )
+    assert push.status_code == 422
+    assert all({"line", "fix", "pointer"} <= error.keys() for error in push.json()["errors"])
+    assert (await world.get("/v1/policies"))["version"] == "p2"
+
+
+async def test_the_feed_is_dense_and_its_cursors_never_skip(world: RoutingWorld) -> None:
+    await _handed_over(world, "ld_1")
+
+    async def told() -> bool:
+        return bool((await world.get("/v1/events?types=leadline.handoff.assigned.v1"))["data"])
+
+    await eventually(told)
+    page = await world.get("/v1/events?limit=1")
+    sequence = [page["data"][0]["sequence"]]
+    while page["data"]:
+        page = await world.get(f"/v1/events?limit=1&after={page['next']}")
+        sequence += [event["sequence"] for event in page["data"]]
+    assert sequence == list(range(1, len(sequence) + 1))
+
+    start = await world.get("/v1/events?limit=1")
+    await world.run_sql("DELETE FROM routing.outbox WHERE feed_seq <= 2")
+    gone = await world.call("GET", f"/v1/events?after={start['next']}")
+    assert gone.status_code == 410
+    resumed = await world.get(f"/v1/events?after={gone.json()['oldest']}")
+    assert resumed["data"][0]["sequence"] == 3
+
+    await world.run_sql("SELECT platform.raise_epoch()")
+    older = await world.call("GET", f"/v1/events?after={page['next']}")
+    assert older.status_code == 409
+    assert (await world.call("GET", f"/v1/events?after={older.json()['resume_after']}")).status_code == 200
+    assert (await world.call("GET", "/v1/events?after=nonsense")).status_code == 400
+
+
+async def test_status_and_known_leads_tell_what_routing_holds(world: RoutingWorld) -> None:
+    await _handed_over(world, "ld_1")
+    status = await world.service.views.status()
+    assert status["leads"] == {"assigned": 1}
+    assert status["open_handoffs"] == status["open_clocks"] == 1
+    page = await world.service.views.lead("ld_1")
+    assert page is not None
+    assert page["state"] == "assigned"
+    assert [queue["id"] for queue in (await world.get("/v1/queues"))["data"]] == ["triage"]
