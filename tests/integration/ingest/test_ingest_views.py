@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from services.ingest.adapters.retention import Retention
 from services.ingest.adapters.views import IngestViews
@@ -53,7 +54,7 @@ async def test_the_relay_sends_each_mapped_receipt_once(world: IngestWorld) -> N
     stop = asyncio.Event()
     relay = asyncio.create_task(world.service.roles["relay"].run(stop))
 
-    async def all_sent() -> bool:
+    async def all_sent() -> Any:
         return all(sent for _, _, sent in await _views(world).receipt_events(None, 10))
 
     await eventually(all_sent)
@@ -61,7 +62,7 @@ async def test_the_relay_sends_each_mapped_receipt_once(world: IngestWorld) -> N
     await relay
     assert sorted(event.event_id for event in world.appended()) == sorted(event for _, event, _ in before)
     first = before[0][0]
-    assert [id for id, _, _ in await _views(world).receipt_events(first, 1)] == [before[1][0]]
+    assert [key for key, _, _ in await _views(world).receipt_events(first, 1)] == [before[1][0]]
 
 
 async def test_old_receipts_are_forgotten_but_never_what_is_held(world: IngestWorld) -> None:

@@ -184,14 +184,13 @@ def test_secrets_are_struck_out_in_every_spelling(raw: bytes) -> None:
     assert b"a@b.example" in kept.replace(b"%40", b"@")
 
 
+NAMES = ["email", "value", "label", "answers", "type", "field", "choice", "name", "options"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["email", "value", "label", "answers", "type", "field", "choice", "name", "options"]
-            ),
+            st.sampled_from(NAMES),
             inner,
             max_size=4,
         )

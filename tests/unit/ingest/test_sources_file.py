@@ -6,6 +6,8 @@ from services.ingest.bootstrap import DEFAULT_SOURCES
 from services.ingest.usecases.push_sources import read_sources, version_of
 from shared.config_file import ConfigError
 
+SOURCE = "version: 1\nsources:\n  a:\n    email: e\n"
+
 
 def test_the_file_that_ships_is_sound() -> None:
     text = DEFAULT_SOURCES.read_text(encoding="utf-8")
@@ -24,9 +26,9 @@ def test_the_file_that_ships_is_sound() -> None:
         ("version: 1\nsources:\n  a b:\n    email: e", 3, "address"),
         ("version: 1\nsources:\n  a:\n    emial: [e]\n    email: e", 4, "emial"),
         ("version: 1\nsources:\n  a:\n    title: A", 3, "who it is"),
-        ("version: 1\nsources:\n  a:\n    email: e\n    thank_you_url: //evil.example", 5, "cannot be used"),
-        ("version: 1\nsources:\n  a:\n    email: e\n    thank_you_url: 'javascript:alert(1)'", 5, "cannot be used"),
-        ("version: 1\nsources:\n  a:\n    email: e\n    thank_you_url: \"/a\\r\\nset-cookie: x\"", 5, "cannot be"),
+        (f"{SOURCE}    thank_you_url: //evil.example", 5, "cannot be used"),
+        (f"{SOURCE}    thank_you_url: 'javascript:alert(1)'", 5, "cannot be used"),
+        (f"{SOURCE}    thank_you_url: \"/a\\r\\nset-cookie: x\"", 5, "cannot be"),
         ("version: 1\nsources:\n  a:\n    email: e\n    double_submit_window: soon", 5, "30 days"),
         ("version: 1\nsources:\n  a:\n    email: e\n    region: Germany", 5, "cannot be used"),
         ("version: 1\nsources:\n  a:\n    email: e\n    allowed_origins: [example.com]", 5, "origins"),
