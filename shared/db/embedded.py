@@ -107,6 +107,8 @@ class EmbeddedPostgres:
                 self._exec("pg_ctl", (*wait, "-m", "fast", "stop"))
             except EmbeddedUnavailable:
                 self._exec("pg_ctl", (*wait, "-m", "immediate", "stop"))
+            if self._socket_directory != self.data:
+                shutil.rmtree(self._socket_directory, ignore_errors=True)
 
     def is_running(self) -> bool:
         """Return whether the postmaster of this data directory is alive."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -11,9 +11,17 @@ FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.25
 
 
+@overload
 async def eventually(
-    condition: Callable[[], Awaitable[T] | T], *, timeout_seconds: float = 10.0, what: str = ""
-) -> T:
+    condition: Callable[[], Coroutine[Any, Any, T]], *, timeout_seconds: float = 10.0, what: str = ""
+) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], *, timeout_seconds: float = 10.0, what: str = "") -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], *, timeout_seconds: float = 10.0, what: str = "") -> Any:
     """Call `condition` (plain or async) until its result is truthy and return that result.
 
     An AssertionError it raises counts as "not yet". Fails at the deadline, telling what was last seen.
