@@ -21,9 +21,15 @@ from services.scoring.domain.conditions import (
     test_fact,
 )
 from services.scoring.domain.model import Model, Signal
-from services.scoring.domain.signals import name_key, path_key, property_of
+from services.scoring.domain.signals import as_bots, name_key, path_key, property_of
 
-_ENGINES = {"name_key": name_key, "path_key": path_key, "property_of": property_of, "test_fact": test_fact}
+_ENGINES = {
+    "as_bots": as_bots,
+    "name_key": name_key,
+    "path_key": path_key,
+    "property_of": property_of,
+    "test_fact": test_fact,
+}
 _BUILTINS = {"str": str, "int": int, "float": float, "bool": bool, "type": type, "tuple": tuple}
 
 
@@ -93,7 +99,7 @@ def _write_signals(source: _Source, model: Model) -> None:
         source.write(1, "path = None if activity.path is None else path_key(activity.path)")
     for signal in model.signals:
         _write_signal(source, signal)
-    source.write(1, "return found")
+    source.write(1, "return as_bots(found) if activity.bot else found")
 
 
 def _write_signal(source: _Source, signal: Signal) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from services.scoring.domain.decay import DAY_US, day_end_us, decay_factor, rounded
 from services.scoring.domain.line import Line
-from services.scoring.domain.model import SCORE_MAX, Group, Model, Signal
+from services.scoring.domain.model import BOT_PREFIX, SCORE_MAX, Group, Model, Signal
 from services.scoring.domain.signals import DayCount, utc_day
 
 
@@ -31,6 +31,12 @@ class Bucket:
     raw: int = 0
     capped: int = 0
     kept: int = 0
+
+    def add(self, row: DayCount) -> None:
+        """Add what a person did."""
+        self.count += row.count
+        if row.last_at is not None and (self.last_at is None or row.last_at > self.last_at):
+            self.last_at = row.last_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,12 @@ def open_ledger(counts: Iterable[DayCount], model: Model, *, as_of: datetime, cu
         if row.day > until:
             continue
         counting = not row.left_out and (cut_day is None or row.day >= cut_day)
-        bucket = tally[row.signal].setdefault((row.day, counting), Bucket(row.day, counting))
-        bucket.count += row.count
-        bucket.bots += row.bots
-        if row.last_at is not None and (bucket.last_at is None or row.last_at > bucket.last_at):
-            bucket.last_at = row.last_at
+        name = row.signal.removeprefix(BOT_PREFIX)
+        bucket = tally[name].setdefault((row.day, counting), Bucket(row.day, counting))
+        if name == row.signal:
+            bucket.add(row)
+        else:
+            bucket.bots += row.count
     accounts = []
     for signal in model.signals:
         if signal.id in tally:

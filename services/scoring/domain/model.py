@@ -10,6 +10,7 @@ from services.scoring.domain.conditions import Condition
 
 MILLI = 1000
 SCORE_MAX = 100 * MILLI
+BOT_PREFIX = "bot:"  # what bots do counts under this and the signal's id; no id holds a colon
 # Told by name only in lines, and never among routing traits: personal data has its own place.
 PERSONAL_FACTS = frozenset({"email", "phone", "name", "first_name", "last_name", "address", "birthday"})
 

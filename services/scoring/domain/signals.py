@@ -9,22 +9,20 @@ from typing import Any
 
 from services.scoring.domain.activity import Activity
 from services.scoring.domain.conditions import evaluate, facts_of, normalise
-from services.scoring.domain.model import Model, Signal
+from services.scoring.domain.model import BOT_PREFIX, Model, Signal
 
 
 @dataclass(frozen=True, slots=True)
 class DayCount:
     """How often one signal was seen on one UTC day; a lead's rows are those of all its identities.
 
-    `bots`: how many more were seen that bots made; they earn nothing. `left_out`: these occurred at or before
-    the cut (needed on the cut's own day only; earlier days are left out by their date). `last_at`: the latest
-    occurred_at among the counted ones (read for hand-raise signals).
+    `left_out`: these occurred at or before the cut (needed on the cut's own day only; earlier days are left
+    out by their date). `last_at`: the latest occurred_at among them (read for hand-raise signals).
     """
 
     signal: str
     day: date
     count: int
-    bots: int = 0
     left_out: bool = False
     last_at: datetime | None = None
 
@@ -87,8 +85,14 @@ def _where_holds(signal: Signal, properties: Mapping[str, Any]) -> bool:
 
 
 def signals_of(model: Model, activity: Activity) -> tuple[str, ...]:
-    """Return the ids of the signals the activity counts for (a bot's as `DayCount.bots`), in model order."""
-    return tuple(signal.id for signal in model.signals if matches(signal, activity))
+    """Return the ids of the signals the activity counts for, in model order; of a bot's as `as_bots` does."""
+    found = tuple(signal.id for signal in model.signals if matches(signal, activity))
+    return as_bots(found) if activity.bot else found
+
+
+def as_bots(signals: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids under which activity of bots is counted: it earns nothing, and is shown."""
+    return tuple(BOT_PREFIX + signal for signal in signals)
 
 
 def partial_days(as_of: datetime, cut: datetime | None) -> frozenset[date]:
@@ -107,17 +111,13 @@ def count_activities(
     model: Model, activities: Iterable[Activity], *, as_of: datetime, cut: datetime | None
 ) -> tuple[DayCount, ...]:
     """Count activities (one per event id) up to `as_of`, split at the cut: what the cache must agree with."""
-    found: defaultdict[tuple[str, date, bool], list[Activity]] = defaultdict(list)
+    found: defaultdict[tuple[str, date, bool], list[datetime]] = defaultdict(list)
     for activity in activities:
         if activity.occurred_at <= as_of:
             left_out = cut is not None and activity.occurred_at <= cut
             for signal in signals_of(model, activity):
-                found[signal, utc_day(activity.occurred_at), left_out].append(activity)
-    return tuple(_day_count(key, found[key]) for key in sorted(found))
-
-
-def _day_count(key: tuple[str, date, bool], seen: list[Activity]) -> DayCount:
-    signal, day, left_out = key
-    counted = [activity.occurred_at for activity in seen if not activity.bot]
-    bots = len(seen) - len(counted)
-    return DayCount(signal, day, len(counted), bots, left_out, max(counted, default=None))
+                found[signal, utc_day(activity.occurred_at), left_out].append(activity.occurred_at)
+    return tuple(
+        DayCount(signal, day, len(seen), left_out, max(seen))
+        for (signal, day, left_out), seen in sorted(found.items())
+    )

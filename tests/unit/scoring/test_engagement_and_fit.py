@@ -211,7 +211,7 @@ def test_what_the_cut_leaves_out_is_one_line_and_new_evidence_counts_whole() -> 
 
 
 def test_bots_earn_nothing_and_are_shown() -> None:
-    found = score([DayCount("page", _days_ago(0), 0, bots=7)], {}, SMALL, as_of=AT)
+    found = score([DayCount("bot:page", _days_ago(0), 7)], {}, SMALL, as_of=AT)
     assert found.engagement == 0
     assert [
         (line.kind, line.points, line.inputs) for line in found.lines if line.dimension == "engagement"
