@@ -10,6 +10,8 @@ import msgspec
 
 from services.scoring.adapters.features import derive_features
 from services.scoring.adapters.keys import identity_of
+from services.scoring.adapters.postgres_models import PostgresModels
+from services.scoring.adapters.postgres_reads import PostgresReads
 from services.scoring.adapters.stores import postgres_stores
 from services.scoring.domain.compile import CompiledModel, compile_model
 from services.scoring.domain.conditions import Test
@@ -25,6 +27,7 @@ from shared.contracts.activity import ActivityRecorded, Context, Person
 from shared.contracts.handoffs import CycleOpened
 from shared.contracts.leads import SCORED, LeadScored
 from shared.db.database import Database, Transaction
+from tests.support.fake_clock import FakeClock
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -97,8 +100,27 @@ class World:
 
     async def record(self, *activities: ActivityRecorded) -> None:
         """Handle one batch in one transaction."""
+        await self.store(self.entries(activities))
+
+    async def store(self, entries: Sequence[Entry]) -> None:
         async with self.database.transaction() as tx:
-            await record_activity(self.entries(activities), postgres_stores(tx), self.engine())
+            await record_activity(entries, postgres_stores(tx), self.engine())
+
+    def reads(self) -> PostgresReads:
+        """Return the reads behind the pages, with this world's model as version 1."""
+        return PostgresReads(
+            self.database, PostgresModels({self.version: self.compiled}), FakeClock(self.now)
+        )
+
+    async def clear(self) -> None:
+        """Forget everything, for the next example."""
+        tables = (
+            "identity link never_link lead membership redirect cut timeline signal_count trait snapshot"
+            " decay_timer outbox"
+        )
+        async with self.database.connection() as connection:
+            for table in tables.split():
+                await connection.execute(f"DELETE FROM scoring.{table}")
 
     async def open_cycle(self, *messages: CycleOpened) -> None:
         async with self.database.transaction() as tx:

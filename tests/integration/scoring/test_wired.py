@@ -52,6 +52,9 @@ class Scoring:
         assert response.status_code == 200, response.text
         return response.json()
 
+    async def rescored(self) -> bool:
+        return bool((await self.service.views.status())["leads_to_rescore"] == 0)
+
     def snapshots(self) -> list[LeadScored]:
         records = [r for r in self.bus.records(LEADS.name) if dict(r.headers)["ce_type"] == SCORED.encode()]
         return [msgspec.json.decode(record.value, type=LeadScored) for record in records]
@@ -131,16 +134,11 @@ async def test_a_new_model_scores_all_leads_anew_and_the_old_version_stays(scori
     answer = await scoring.http.put("/v1/models", content=text.encode())
     assert answer.status_code == 200, answer.text
     assert answer.json()["version"] == before["version"] + 1
-    await eventually(lambda: _rescored(scoring), what="no lead behind the model")
+    await eventually(scoring.rescored, what="no lead behind the model")
     lead_id = scoring.snapshots()[-1].lead_id
     score = await scoring.get(f"/v1/leads/{lead_id}/score")
     assert score["model_version"] == answer.json()["model_version"]
     assert (await scoring.get(f"/v1/models/{before['version']}"))["text"] == before["text"]
-
-
-async def _rescored(scoring: Scoring) -> bool:
-    status = await scoring.service.views.status()
-    return status["leads_to_rescore"] == 0
 
 
 async def test_a_merge_by_hand_redirects_and_an_unmerge_mints_a_new_lead(scoring: Scoring) -> None:
