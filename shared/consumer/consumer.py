@@ -20,7 +20,7 @@ from shared.consumer.positions import Fenced, Position, advance, claim, count_re
 from shared.consumer.watchdog import Progress, watch
 from shared.contracts.topics import ACTIVITY
 from shared.db.database import Database
-from shared.db.faults import is_transient
+from shared.db.errors import is_transient
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from shared.db.faults import drop, is_transient
+from shared.db.cut_off import drop
+from shared.db.errors import is_transient
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]

@@ -16,7 +16,7 @@ import structlog
 from shared.bus.port import Bus, BusUnavailable, Outgoing
 from shared.contracts.envelope import Attributes, to_headers
 from shared.db.database import Database
-from shared.db.faults import is_transient
+from shared.db.errors import is_transient
 from shared.db.listen import listening
 from shared.db.role_lease import LeaseLost, RoleLease
 from shared.outbox.rows import Unsent, delete_old, mark_sent, select_unsent

@@ -13,7 +13,7 @@ from services.routing.usecases.drain_queue import drain_page
 from services.routing.usecases.fire_clocks import fire_clocks
 from services.routing.usecases.ports import Store
 from shared.db.database import Database, Transaction
-from shared.db.faults import is_transient
+from shared.db.errors import is_transient
 from shared.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -47,6 +47,7 @@ class Timers:
         self._store_of = store_of
         self._holder = new_id("timer")
         self._beaten: float | None = None
+        self._aside: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; faults of the database are waited out."""
@@ -66,13 +67,28 @@ class Timers:
     async def turn(self, now: datetime | None = None) -> int:
         """Fire due clocks and drain due queues; return how many clocks fired."""
         fired = 0
-        leads = sorted(await self._due.leads(now, CLOCKS_AT_ONCE))
+        leads = sorted(await self._due.leads(now, CLOCKS_AT_ONCE + len(self._aside)))
+        leads = [lead for lead in leads if lead not in self._aside]
         for start in range(0, len(leads), LEADS_AT_ONCE):
-            async with self._database.transaction() as tx:
-                fired += await fire_clocks(self._store_of(tx, now), leads[start : start + LEADS_AT_ONCE])
+            fired += await self._fire(leads[start : start + LEADS_AT_ONCE], now)
         for queue, turn in await self._due.queues(now):
             await self._drain(queue, turn, now)
         return fired
+
+    async def _fire(self, leads: Sequence[str], now: datetime | None) -> int:
+        """Fire a batch; if it fails for a fault of ours, each lead alone, so that one never stops the others."""
+        try:
+            async with self._database.transaction() as tx:
+                return await fire_clocks(self._store_of(tx, now), leads)
+        except Exception as fault:
+            if is_transient(fault):
+                raise
+            if len(leads) == 1:
+                # Left due, for the reconciliation to show and the next process to try again.
+                log.exception("timers.lead_failed", lead_id=leads[0], fault=type(fault).__name__)
+                self._aside.add(leads[0])
+                return 0
+        return sum([await self._fire([lead], now) for lead in leads])
 
     async def beat(self, now: datetime | None = None) -> None:
         """Write the heartbeat and, after a long silence, the outage."""

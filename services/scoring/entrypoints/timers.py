@@ -9,7 +9,7 @@ import structlog
 from services.scoring.usecases.ports import Engine, Stores
 from services.scoring.usecases.rescore_due import rescore_due
 from shared.db.database import Database, Transaction
-from shared.db.faults import is_transient
+from shared.db.errors import is_transient
 
 log = structlog.get_logger(__name__)
 
