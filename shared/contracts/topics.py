@@ -38,7 +38,8 @@ LEADS = Topic(
     key="lead id",
     partitions=8,
     retention=WEEK,
-    consumers=("routing", "ingest"),
+    # Ingest joins when erasures come: a group that never reads would keep the log from being trimmed.
+    consumers=("routing",),
     types=("leadline.lead.scored.v1", "leadline.lead.merged.v1", "leadline.lead.unmerged.v1"),
 )
 HANDOFFS = Topic(
