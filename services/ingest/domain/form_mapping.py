@@ -78,6 +78,8 @@ class _Mapper:
         source, arrival = self._source, self._submission.arrival
         if self._fields.first(source.honeypot) is not None:
             raise Unmappable("honeypot", "a field that people cannot see was filled in")
+        if _flag(self._fields.first(source.test)):
+            raise Unmappable("test_submission", "the vendor marked it as a test")
         email, phone, flags = self._contacts()
         anonymous_id = _text(self._fields.first(source.anonymous_id)) or self._submission.cookie_id
         # Without an e-mail address the number names the person (RFC 3966); with one it may be a switchboard.
@@ -171,6 +173,10 @@ def _invalid(flags: dict[str, str]) -> dict[str, Any]:
 
 def _blank(value: Any) -> bool:
     return value is None or value in ("", [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _flag(value: Any) -> bool:
+    return str(_single(value)).strip().lower() in {"true", "1", "yes", "on"}
 
 
 def _single(value: Any) -> Any:

@@ -11,7 +11,7 @@ class Source:
 
     `traits` maps each trait to the fields that may hold it, best first. `guess_email` takes the only
     e-mail address among the answers where no named field holds one. `region` is how phone numbers
-    without a country code are read (ISO 3166).
+    without a country code are read (ISO 3166). `test` names flags by which a vendor marks what is no lead.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Source:
     idempotency_key: tuple[str, ...] = ()
     occurred_at: tuple[str, ...] = ()
     honeypot: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     constants: Mapping[str, str] = field(default_factory=dict)

@@ -17,7 +17,7 @@ _DURATION = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME_LISTS = (
     "email", "phone", "anonymous_id", "user_id", "form", "page_url", "idempotency_key", "occurred_at",
-    "honeypot", "secrets", "ignore",
+    "honeypot", "test", "secrets", "ignore",
 )  # fmt: skip
 _KEYS = (
     *_NAME_LISTS, "title", "traits", "constants", "guess_email", "require_key", "region", "thank_you_url",

@@ -99,7 +99,6 @@ def test_an_invalid_address_beside_a_good_number_is_flagged_only() -> None:
 # vendor, what the sample says: e-mail, first name, idempotency key
 VENDORS = [
     ("elementor", "ada@example.com", "Ada", None),
-    ("google-ads", "ada@example.com", None, "TeSter-123"),
     ("google-forms", "ada@example.com", "Ada", "2_ABaOnud"),
     ("gravityforms", "ada@example.com", None, None),
     ("html-form", "ada@example.com", "Ádá", None),
@@ -145,6 +144,22 @@ def test_what_browsers_really_send_is_mapped() -> None:
         assert mapped(read_body(raw)).email == "ada@example.com", request["path"]
         count += 1
     assert count >= 6
+
+
+@pytest.mark.data
+def test_a_vendors_test_is_no_lead() -> None:
+    sample = json.loads(data_file("samples", "forms", "google-ads.json").read_text(encoding="utf-8"))
+    body = read_body(sample["request"]["body_raw"].encode())
+    assert (idempotency_key(body, SOURCES["webhook"]) or "").startswith("TeSter-123")
+    with pytest.raises(Unmappable) as refused:
+        mapped(body, "webhook")
+    assert refused.value.code == "test_submission"
+    real = mapped({**body, "is_test": False}, "webhook")
+    assert (real.email, real.phone, real.traits["company"]) == (
+        "ada@example.com",
+        "+442071234567",
+        "Analytical Engines",
+    )
 
 
 def test_names_are_compared_in_one_spelling() -> None:
