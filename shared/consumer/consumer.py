@@ -21,6 +21,7 @@ from shared.consumer.watchdog import Progress, watch
 from shared.contracts.topics import ACTIVITY
 from shared.db.database import Database
 from shared.db.errors import is_transient
+from shared.observability import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +111,7 @@ class Consumer:
                     await self._turn()
                     self._setbacks = 0
                 except Fenced as fenced:
+                    metrics.CONSUMER_SETBACKS.labels(self.group, "fenced").inc()
                     log.warning("consumer_fenced", group=self.group, detail=str(fenced))
                     await self._rejoin()
                 except Exception as fault:
@@ -177,8 +179,10 @@ class Consumer:
                 await hold(tx, self.group, self._log.topics, rejections)
                 await count_rejected(tx, self.group, _count(rejections))
         self._claimed.update(moved)
-        self._size = self._size.after(asyncio.get_running_loop().time() - started, len(records))
+        seconds = asyncio.get_running_loop().time() - started
+        self._size = self._size.after(seconds, len(records))
         self.progress.made()
+        self._measure(batch, records, rejections, seconds)
         for rejection in rejections:
             log.warning("message_rejected", code=rejection.code, **self._origin(rejection.record))
 
@@ -224,10 +228,12 @@ class Consumer:
             await count_rejected(tx, self.group, {part.partition: 1})
         self._claimed.update(moved)
         self.progress.made()
+        metrics.CONSUMED.labels(self.group, "failed").inc()
         log.error("message_failed", fault=describe(fault), **self._origin(record))
 
     async def _wait_out(self, fault: Exception, stop: asyncio.Event) -> None:
         """Back off, keeping the membership alive by polls that ask for nothing."""
+        metrics.CONSUMER_SETBACKS.labels(self.group, "waited").inc()
         pause = self._pause_seconds(self._setbacks)
         self._setbacks += 1
         log.warning("consumer_waits", group=self.group, fault=describe(fault), seconds=round(pause, 2))
@@ -264,7 +270,20 @@ class Consumer:
         for topic in {place.topic for place in claimed}:
             heads = await self._bus.heads(topic)
             lag += sum(heads[place][1] - claimed[place].next_offset for place in claimed if place in heads)
+        metrics.CONSUMER_LAG.labels(self.group).set(lag)
         return lag
+
+    def _measure(
+        self,
+        batch: Sequence[Fetched],
+        records: Sequence[Record],
+        rejections: Sequence[Rejection],
+        seconds: float,
+    ) -> None:
+        metrics.CONSUMER_BATCH_SECONDS.labels(self.group).observe(seconds)
+        metrics.CONSUMED.labels(self.group, "handled").inc(len(records) - len(rejections))
+        metrics.CONSUMED.labels(self.group, "rejected").inc(len(rejections))
+        metrics.CONSUMED.labels(self.group, "skipped").inc(len(records_of(batch)) - len(records))
 
     def _origin(self, record: Record) -> dict[str, str | int]:
         place = record.partition

@@ -1,6 +1,13 @@
 """Every metric of Leadline, each with what it means and what to do about it. Names start with `leadline_`."""
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
 REGISTRY = CollectorRegistry()
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -43,3 +50,40 @@ KEY_LOOKUPS = Counter("leadline_key_lookups", "API key look-ups.", ["answer"], r
 INGEST_MESSAGES = Counter(
     "leadline_ingest_messages", "Messages and submissions taken in.", ["door", "outcome"], registry=REGISTRY
 )
+
+# --- Bus, outbox, consumers -----------------------------------------------------------------------------
+
+# Messages by what became of them: `handled`, `rejected` (poison), `failed` (a bug; dead-lettered), `skipped`
+# (of an epoch before the restore). Any `rejected` or `failed` is worth a look: `leadline deadletters list`.
+CONSUMED = Counter("leadline_consumed", "Messages consumed.", ["group", "outcome"], registry=REGISTRY)
+
+# One transaction of a consumer. Over 0.5 s its locks are felt on the request paths; batches then shrink.
+CONSUMER_BATCH_SECONDS = Histogram(
+    "leadline_consumer_batch_seconds",
+    "Time of one consumer transaction.",
+    ["group"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=REGISTRY,
+)
+
+# Times a consumer had to wait for a dependency or lost its partitions. A steady rate: something flaps.
+CONSUMER_SETBACKS = Counter(
+    "leadline_consumer_setbacks", "Retries and fences of consumers.", ["group", "kind"], registry=REGISTRY
+)
+
+# Offsets between what the log holds and what this member's partitions have handled, seen every 10 s. Growing:
+# add a worker, or look for what holds this one up.
+CONSUMER_LAG = Gauge("leadline_consumer_lag", "Messages not yet handled.", ["group"], registry=REGISTRY)
+
+# Events sent by the relay, and how long they lay in the outbox before (p99 under 1 s even when never woken).
+RELAYED = Counter("leadline_relayed", "Events sent to the bus.", ["service"], registry=REGISTRY)
+OUTBOX_SECONDS = Histogram(
+    "leadline_outbox_seconds",
+    "Age of an event when it is sent.",
+    ["service"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300),
+    registry=REGISTRY,
+)
+
+# What the log's housekeeping could not do, such as dropping a day that a group still needs: find that group.
+BUS_ALARMS = Counter("leadline_bus_alarms", "Housekeeping not done.", ["service"], registry=REGISTRY)

@@ -19,6 +19,7 @@ from shared.db.database import Database
 from shared.db.errors import is_transient
 from shared.db.listen import listening
 from shared.db.role_lease import LeaseLost, RoleLease
+from shared.observability import metrics
 from shared.outbox.rows import Unsent, delete_old, mark_sent, select_unsent
 from shared.outbox.wakeup import channel, relay_here
 
@@ -114,6 +115,7 @@ class Relay:
         if rows:
             await self._bus.append([self._message(row, epoch) for row in rows])
             await self._mark(rows, epoch)
+            self._count(rows)
         await self._clean()
         return len(rows)
 
@@ -144,7 +146,14 @@ class Relay:
             if not await delete_old(self._database, self._keep):
                 break
         for alarm in await self._bus.maintain():
+            metrics.BUS_ALARMS.labels(self._database.schema).inc()
             log.error("bus_alarm", detail=alarm)
+
+    def _count(self, rows: Sequence[Unsent]) -> None:
+        metrics.RELAYED.labels(self._database.schema).inc(len(rows))
+        ages = metrics.OUTBOX_SECONDS.labels(self._database.schema)
+        for row in rows:
+            ages.observe(row.age_seconds)
 
     def _message(self, row: Unsent, epoch: int) -> Outgoing:
         attributes = Attributes(

@@ -20,6 +20,7 @@ class Unsent:
     key: str
     time: datetime
     payload: bytes
+    age_seconds: float
 
 
 async def select_unsent(database: Database, *, limit: int) -> tuple[list[Unsent], int]:
@@ -31,14 +32,13 @@ async def select_unsent(database: Database, *, limit: int) -> tuple[list[Unsent]
     async with database.connection() as connection:
         rows = await connection.fetch(
             "SELECT id, event_id, topic, type, key, time, payload,"
+            " extract(epoch FROM statement_timestamp() - created_at)::float8 AS age_seconds,"
             " (SELECT platform.current_epoch()) AS epoch"
             f" FROM {database.schema}.outbox WHERE sent_at IS NULL ORDER BY id LIMIT $1",
             limit,
         )
-    unsent = [
-        Unsent(row["id"], row["event_id"], row["topic"], row["type"], row["key"], row["time"], row["payload"])
-        for row in rows
-    ]
+    fields = Unsent.__dataclass_fields__
+    unsent = [Unsent(**{name: row[name] for name in fields}) for row in rows]
     return unsent, rows[0]["epoch"] if rows else 0
 
 
