@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ TYPES = {LeadScored: SCORED, LeadMerged: MERGED, LeadUnmerged: UNMERGED}
 
 @dataclass(frozen=True)
 class RoutingWorld:
-    """A wired routing: `client` without a key, tokens of each kind, and the bus that scoring would append to."""
+    """A wired routing: `client` without a key, tokens of each kind, and the bus that scoring appends to."""
 
     service: WiredService
     client: httpx2.AsyncClient
@@ -47,7 +48,7 @@ class RoutingWorld:
                     to_headers(
                         Attributes(
                             new_id("ev"), "leadline/scoring", TYPES[type(message)],
-                            message.as_of if isinstance(message, LeadScored) else _at(message), message.lead_id,
+                            _at(message), message.lead_id,
                         )
                     ),
                     msgspec.json.encode(message),
@@ -83,7 +84,9 @@ class RoutingWorld:
             await connection.close()
 
 
-def _at(message: LeadMerged | LeadUnmerged) -> Any:
+def _at(message: LeadScored | LeadMerged | LeadUnmerged) -> datetime:
+    if isinstance(message, LeadScored):
+        return message.as_of
     return message.merged_at if isinstance(message, LeadMerged) else message.unmerged_at
 
 

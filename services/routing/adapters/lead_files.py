@@ -1,4 +1,4 @@
-"""Locking leads and loading what hangs on them, and writing it back: always by sets, leads first and sorted."""
+"""Locking leads, loading what hangs on them, writing it back: always by sets, leads first and sorted."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,9 +15,9 @@ from shared.contracts.leads import LeadScored
 from shared.db.database import Connection
 
 LEAD = (
-    "lead_id", "state", "since", "cycle", "cut", "recycles", "last_seq", "last_handoff_id", "reassigns", "tried",
-    "rejected_by", "cool_down_until", "queue", "reason", "do_not_contact", "holder", "epoch", "revision", "score",
-    "created_at",
+    "lead_id", "state", "since", "cycle", "cut", "recycles", "last_seq", "last_handoff_id", "reassigns",
+    "tried", "rejected_by", "cool_down_until", "queue", "reason", "do_not_contact", "holder", "epoch",
+    "revision", "score", "created_at",
 )  # fmt: skip
 HANDOFF = (
     "handoff_id", "lead_id", "cycle", "seq", "person_id", "team_id", "decision_id", "assigned_at", "state",
@@ -25,8 +25,8 @@ HANDOFF = (
     "reason", "note", "successor_id", "acts",
 )  # fmt: skip
 CLOCK = (
-    "clock_id", "lead_id", "kind", "cycle", "handoff_id", "person_id", "queue", "state", "started_at", "due_at",
-    "wakes_at", "stopped_at", "breached_at", "body",
+    "clock_id", "lead_id", "kind", "cycle", "handoff_id", "person_id", "queue", "state", "started_at",
+    "due_at", "wakes_at", "stopped_at", "breached_at", "body",
 )  # fmt: skip
 HANDOFF_LIST = ", ".join("acts::text AS acts" if name == "acts" else name for name in HANDOFF)
 
@@ -112,8 +112,8 @@ def clock_of(body: str) -> Clock:
 async def _create(connection: Connection, lead_ids: Sequence[str], at: datetime) -> set[str]:
     rows = await connection.fetch(
         """
-        INSERT INTO routing.lead (lead_id, state, since, cycle, recycles, last_seq, reassigns, tried, rejected_by,
-                                  reason, do_not_contact, epoch, revision, score, created_at)
+        INSERT INTO routing.lead (lead_id, state, since, cycle, recycles, last_seq, reassigns, tried,
+                                  rejected_by, reason, do_not_contact, epoch, revision, score, created_at)
         SELECT id, 'nurturing', $2, 1, 0, 0, 0, '{}', '{}', '', false, 0, 0, 0, $2
         FROM unnest($1::text[]) AS id ORDER BY id
         ON CONFLICT DO NOTHING RETURNING lead_id

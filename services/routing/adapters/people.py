@@ -96,8 +96,8 @@ async def add_missing(
 async def open_loads(connection: Connection, person_ids: Sequence[str]) -> dict[str, int]:
     """Count the open hand-offs of each person who has any."""
     rows = await connection.fetch(
-        "SELECT person_id, count(*) AS load FROM routing.handoff WHERE closed_at IS NULL AND person_id = ANY($1::text[])"
-        " GROUP BY person_id",
+        "SELECT person_id, count(*) AS load FROM routing.handoff"
+        " WHERE closed_at IS NULL AND person_id = ANY($1::text[]) GROUP BY person_id",
         list(person_ids),
     )
     return {row["person_id"]: row["load"] for row in rows}
@@ -106,7 +106,8 @@ async def open_loads(connection: Connection, person_ids: Sequence[str]) -> dict[
 async def handed_since(connection: Connection, day_starts: Mapping[str, datetime]) -> dict[str, int]:
     """Count the hand-offs each person was given since an instant of their own (the start of their day)."""
     rows = await connection.fetch(
-        "SELECT day.person_id, count(*) AS given FROM unnest($1::text[], $2::timestamptz[]) AS day (person_id, at)"
+        "SELECT day.person_id, count(*) AS given"
+        " FROM unnest($1::text[], $2::timestamptz[]) AS day (person_id, at)"
         " JOIN routing.handoff h ON h.person_id = day.person_id AND h.assigned_at >= day.at GROUP BY 1",
         list(day_starts),
         list(day_starts.values()),

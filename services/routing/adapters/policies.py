@@ -35,7 +35,8 @@ class PolicyShelf:
             SELECT coalesce($1::timestamptz, statement_timestamp()) AS now,
                 (SELECT version FROM routing.policy WHERE active) AS version,
                 (SELECT coalesce(jsonb_agg(jsonb_build_array(began_at, ended_at) ORDER BY began_at), '[]')
-                 FROM routing.outage WHERE ended_at > coalesce($1::timestamptz, statement_timestamp()) - interval '{OUTAGE_MEMORY}'
+                 FROM routing.outage
+                 WHERE ended_at + interval '{OUTAGE_MEMORY}' > coalesce($1, statement_timestamp())
                 )::text AS outages,
                 (SELECT coalesce(jsonb_object_agg(person_id, active), '{{}}') FROM routing.person
                  WHERE NOT active)::text AS active,

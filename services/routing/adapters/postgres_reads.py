@@ -23,7 +23,9 @@ class PostgresReads:
         self._database = database
         self._shelf = shelf
 
-    async def handoffs(self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int) -> list[Page]:
+    async def handoffs(
+        self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int
+    ) -> list[Page]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 f"""
@@ -54,7 +56,9 @@ class PostgresReads:
             "call": msgspec.to_builtins(snapshot, builtin_types=(datetime,)) if snapshot else None,
         }
 
-    async def clocks(self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int) -> list[Page]:
+    async def clocks(
+        self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int
+    ) -> list[Page]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
@@ -65,7 +69,8 @@ class PostgresReads:
                   AND ($5::timestamptz IS NULL OR (due_at, clock_id) > ($5, $6))
                 ORDER BY due_at, clock_id LIMIT $7
                 """,
-                filters.get("open"), filters.get("breached"), filters.get("due_before"), filters.get("person"),
+                filters.get("open"), filters.get("breached"), filters.get("due_before"),
+                filters.get("person"),
                 *(after or (None, None)), limit + 1,
             )  # fmt: skip
         return [clock_view(clock_of(row["body"]), row["now"]) for row in rows]
@@ -108,7 +113,9 @@ class PostgresReads:
             queue = terms.policy.queues.get(row["queue"])
             if queue is None and not row["length"]:
                 continue  # dropped by the policy, and nobody waits in it
-            named = {"name": queue.name, "owner": queue.owner} if queue else {"name": row["queue"], "owner": None}
+            named = (
+                {"name": queue.name, "owner": queue.owner} if queue else {"name": row["queue"], "owner": None}
+            )
             shown.append({"id": row["queue"], **named, **{key: row[key] for key in list(row.keys())[1:]}})
         return shown
 
@@ -131,7 +138,8 @@ class PostgresReads:
             )
             decisions = await connection.fetch(
                 "SELECT decision_id AS id, cycle, at, person_id, queue, policy_version,"
-                " body ->> 'reason' AS reason FROM routing.decision WHERE lead_id = ANY($1::text[]) ORDER BY at",
+                " body ->> 'reason' AS reason FROM routing.decision"
+                " WHERE lead_id = ANY($1::text[]) ORDER BY at",
                 ids,
             )
             clocks = await _clocks(connection, "lead_id", survivor)
@@ -201,7 +209,8 @@ def _prefixed(columns: str) -> str:
 
 async def _clocks(connection: Connection, column: str, value: str) -> list[Page]:
     rows = await connection.fetch(
-        f"SELECT body::text AS body FROM routing.clock WHERE {column} = $1 ORDER BY started_at, clock_id", value
+        f"SELECT body::text AS body FROM routing.clock WHERE {column} = $1 ORDER BY started_at, clock_id",
+        value,
     )
     now = datetime.now(UTC)
     return [clock_view(clock_of(row["body"]), now) for row in rows]

@@ -24,7 +24,7 @@ from shared.outbox.append import OutboxEvent, append
 
 
 class PostgresStore:
-    """Routing's tables inside one transaction. `now` fixes the instant; without it the database's is taken."""
+    """Routing's tables inside one transaction. `now` fixes the instant; else it is the database's."""
 
     def __init__(self, tx: Transaction, shelf: PolicyShelf, now: datetime | None = None) -> None:
         self._tx = tx
@@ -58,7 +58,7 @@ class PostgresStore:
         rotations = await people.lock_teams(self._connection, sorted(team_ids))
         members = {person.id for team_id in team_ids for person in policy.members(team_id)} | set(person_ids)
         rows = await people.people(self._connection, sorted(members), lock=True)
-        # Owners of accounts are read without a lock: a cap of theirs may be passed by one, their desk never lost.
+        # Owners of accounts are read without a lock: at worst a cap of theirs is passed by one.
         owners = sorted({account.owner for account in policy.accounts.values()} - rows.keys())
         if owners:
             rows |= await people.people(self._connection, owners, lock=False)

@@ -43,7 +43,10 @@ lead = Table(
     *_columns(AT, "since cut? cool_down_until? created_at"),
     *_columns(ARRAY(Text()), "tried rejected_by"), *_columns(Boolean(), "do_not_contact"),
     Index("ix_lead_state", "state"),
-    Index("ix_lead_queue", "queue", sql("score DESC"), "since", "lead_id", postgresql_where=sql("queue IS NOT NULL")),
+    Index(
+        "ix_lead_queue", "queue", sql("score DESC"), "since", "lead_id",
+        postgresql_where=sql("queue IS NOT NULL"),
+    ),
 )  # fmt: skip
 
 snapshot = Table(
@@ -70,8 +73,9 @@ transition = Table(
 
 handoff = Table(
     "handoff", metadata,
-    *_columns(Text(), "handoff_id* lead_id person_id team_id? decision_id state stage? currency? expected_close?"),
-    *_columns(Text(), "outcome? reason note successor_id?"), *_columns(Integer(), "cycle seq"),
+    *_columns(Text(), "handoff_id* lead_id person_id team_id? decision_id state stage? currency?"),
+    *_columns(Text(), "expected_close? outcome? reason note successor_id?"),
+    *_columns(Integer(), "cycle seq"),
     *_columns(AT, "assigned_at accepted_at? contacted_at? closed_at?"),
     *_columns(Double(), "amount?"), *_columns(JSONB(), "acts"),
     Unique("lead_id", "cycle", "seq", name="uq_handoff_lead_id_cycle_seq"),

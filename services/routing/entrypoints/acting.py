@@ -20,7 +20,9 @@ def actor_of(key: ApiKey, by: str | None) -> Actor:
             raise Problem(403, "not_your_name", "This key is a person's own; `by` may only name that person.")
         return Actor("person", by or key.actor)
     if by is None:
-        raise invalid_field("/by", "This key is no person's own: name the person who acts.", code="by_required")
+        raise invalid_field(
+            "/by", "This key is no person's own: name the person who acts.", code="by_required"
+        )
     return Actor("key", key.id, by)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -10,15 +10,17 @@ from services.routing.domain import lifecycle
 from services.routing.domain.lifecycle import Command
 from services.routing.entrypoints import schemas
 from services.routing.entrypoints.acting import REFUSALS, actor_of, problem_of_refusal
-from services.routing.usecases.act_on_handoff import act_on_handoff, act_on_lead
+from services.routing.usecases.act_on_handoff import LeadsMoved, act_on_handoff, act_on_lead
 from services.routing.usecases.ports import Store
 from services.routing.usecases.show import handoff_view
 from shared.db.database import Database, Transaction
 from shared.web.auth import ApiKey, require
 from shared.web.idempotency import Answer, read_ticket, run_once
+from shared.web.problem import unavailable
 
 StoreOf = Callable[[Transaction, datetime | None], Store]
 Key = Annotated[ApiKey, Depends(require("work"))]
+ATTEMPTS = 3  # a lead is merged or split at most now and then
 Run = Callable[[Request, ApiKey, str, str, Command, str | None], Awaitable[Response]]
 
 
@@ -50,7 +52,9 @@ def handoff_commands(database: Database, store_of: StoreOf) -> APIRouter:
 
 def _add_simple(router: APIRouter, run: Run) -> None:
     @router.post("/accept")
-    async def accept(request: Request, handoff_id: str, key: Key, body: schemas.ActBody | None = None) -> Response:
+    async def accept(
+        request: Request, handoff_id: str, key: Key, body: schemas.ActBody | None = None
+    ) -> Response:
         """The rep takes the lead (SAL)."""
         return await run(request, key, handoff_id, "accept", lifecycle.Accept(), body.by if body else None)
 
@@ -84,7 +88,9 @@ def _add_outcomes(router: APIRouter, run: Run) -> None:
     @router.post("/reject")
     async def reject(request: Request, handoff_id: str, key: Key, body: schemas.ReasonBody) -> Response:
         """The rep rejects the lead for a configured reason."""
-        return await run(request, key, handoff_id, "reject", lifecycle.Reject(body.reason, body.note), body.by)
+        return await run(
+            request, key, handoff_id, "reject", lifecycle.Reject(body.reason, body.note), body.by
+        )
 
     @router.post("/qualify")
     async def qualify(
@@ -96,13 +102,17 @@ def _add_outcomes(router: APIRouter, run: Run) -> None:
         return await run(request, key, handoff_id, "qualify", command, said.by)
 
     @router.post("/win")
-    async def win(request: Request, handoff_id: str, key: Key, body: schemas.WinBody | None = None) -> Response:
+    async def win(
+        request: Request, handoff_id: str, key: Key, body: schemas.WinBody | None = None
+    ) -> Response:
         """Closed won."""
         said = body or schemas.WinBody()
         return await run(request, key, handoff_id, "win", lifecycle.Win(said.amount, said.currency), said.by)
 
     @router.post("/lose")
-    async def lose(request: Request, handoff_id: str, key: Key, body: schemas.LoseBody | None = None) -> Response:
+    async def lose(
+        request: Request, handoff_id: str, key: Key, body: schemas.LoseBody | None = None
+    ) -> Response:
         """Closed lost."""
         said = body or schemas.LoseBody()
         return await run(request, key, handoff_id, "lose", lifecycle.Lose(said.reason, said.note), said.by)
@@ -110,10 +120,14 @@ def _add_outcomes(router: APIRouter, run: Run) -> None:
     @router.post("/recycle")
     async def recycle(request: Request, handoff_id: str, key: Key, body: schemas.ReasonBody) -> Response:
         """Stalled: back to marketing for a configured reason."""
-        return await run(request, key, handoff_id, "recycle", lifecycle.Recycle(body.reason, body.note), body.by)
+        return await run(
+            request, key, handoff_id, "recycle", lifecycle.Recycle(body.reason, body.note), body.by
+        )
 
     @router.post("/disqualify")
-    async def disqualify(request: Request, handoff_id: str, key: Key, body: schemas.DisqualifyBody) -> Response:
+    async def disqualify(
+        request: Request, handoff_id: str, key: Key, body: schemas.DisqualifyBody
+    ) -> Response:
         """Junk, competitor or do-not-contact: out."""
         command = lifecycle.Disqualify(body.reason, body.do_not_contact)
         return await run(request, key, handoff_id, "disqualify", command, body.by)
@@ -131,13 +145,20 @@ def lead_commands(database: Database, store_of: StoreOf) -> APIRouter:
             (file,) = answer.desk.files.values()
             held = file.handoff.id if file.handoff else None
             return Answer.json(
-                {"lead_id": file.lead_id, "state": file.record.state, "cycle": file.record.cycle, "handoff_id": held}
+                {
+                    "lead_id": file.lead_id,
+                    "state": file.record.state,
+                    "cycle": file.record.cycle,
+                    "handoff_id": held,
+                }
             )
 
         return await _answer(database, request, key, work)
 
     @router.post("/reopen")
-    async def reopen(request: Request, lead_id: str, key: Key, body: schemas.ActBody | None = None) -> Response:
+    async def reopen(
+        request: Request, lead_id: str, key: Key, body: schemas.ActBody | None = None
+    ) -> Response:
         """A disqualified lead back to nurturing, in a new cycle."""
         return await run(request, key, lead_id, lifecycle.Reopen(), body.by if body else None)
 
@@ -167,9 +188,11 @@ async def _answer(
     database: Database, request: Request, key: ApiKey, work: Callable[[Transaction], Awaitable[Answer]]
 ) -> Response:
     ticket = await read_ticket(request, key)
-    try:
-        answer: Any = await run_once(database, ticket, work)
-    except REFUSALS as refusal:
-        raise problem_of_refusal(refusal) from refusal
-    response: Response = answer.response()
-    return response
+    for _ in range(ATTEMPTS):
+        try:
+            return (await run_once(database, ticket, work)).response()
+        except REFUSALS as refusal:
+            raise problem_of_refusal(refusal) from refusal
+        except LeadsMoved:
+            continue
+    raise unavailable("lead_busy", "The lead is being merged. Try again.")

@@ -6,8 +6,9 @@ from datetime import datetime
 import msgspec
 import structlog
 
+from services.routing.usecases.act_on_handoff import LeadsMoved
 from services.routing.usecases.ports import Store
-from services.routing.usecases.receive_snapshots import LeadsMoved, Message, receive_snapshots
+from services.routing.usecases.receive_snapshots import Message, receive_snapshots
 from shared.bus.port import Record
 from shared.consumer.outcome import Rejection, Retry
 from shared.contracts.envelope import MalformedEnvelope, from_headers

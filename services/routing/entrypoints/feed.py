@@ -26,7 +26,9 @@ def feed_routes(reads: Reads) -> APIRouter:
         after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         types: Annotated[str, Query(max_length=2000, description="Event types, separated by commas.")] = "",
-        wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait for one.")] = 0,
+        wait: Annotated[
+            int, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait for one.")
+        ] = 0,
     ) -> Response:
         """Return events after the cursor, oldest first; without one, from the oldest kept."""
         request.scope["leadline.no_deadline"] = wait > 0
@@ -42,7 +44,7 @@ def feed_routes(reads: Reads) -> APIRouter:
         # A full page ends at its last event; a short one has seen all up to the head read before it.
         seen = found[-1]["feed_seq"] if len(found) == limit else max([last, *(e["feed_seq"] for e in found)])
         return Response(
-            orjson.dumps({"data": [_event(row) for row in found], "next": encode("feed", epoch, max(seen, start))}),
+            orjson.dumps({"data": list(map(_event, found)), "next": encode("feed", epoch, max(seen, start))}),
             media_type="application/json",
         )
 
@@ -50,7 +52,7 @@ def feed_routes(reads: Reads) -> APIRouter:
 
 
 async def _start(reads: Reads, after: str | None) -> tuple[int, int, int]:
-    """Return (epoch, sequence to read after, last sequence); 409 for an older epoch, 410 for a pruned place."""
+    """Return (epoch, sequence to read after, last sequence); 409 for another epoch, 410 for a gone place."""
     epoch, oldest, last = await reads.feed_range()
     resume = encode("feed", epoch, oldest - 1)
     if after is None:

@@ -34,7 +34,9 @@ def policy_routes(database: Database, store_of: StoreOf, reads: Reads, compile_p
         return found
 
     @router.put("")
-    async def put_policy(request: Request, key: Annotated[ApiKey, Depends(require("admin"))]) -> dict[str, Any]:
+    async def put_policy(
+        request: Request, key: Annotated[ApiKey, Depends(require("admin"))]
+    ) -> dict[str, Any]:
         """Lint and publish a new version; clocks that run keep their terms."""
         text = _text(await request.body())
         try:

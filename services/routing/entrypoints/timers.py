@@ -76,7 +76,7 @@ class Timers:
         return fired
 
     async def _fire(self, leads: Sequence[str], now: datetime | None) -> int:
-        """Fire a batch; if it fails for a fault of ours, each lead alone, so that one never stops the others."""
+        """Fire a batch; where it fails by a fault of ours, each lead alone: none stops the others."""
         try:
             async with self._database.transaction() as tx:
                 return await fire_clocks(self._store_of(tx, now), leads)

@@ -13,9 +13,13 @@ class NotFound(Exception):
     """No hand-off or lead of that id."""
 
 
+class LeadsMoved(Exception):
+    """A lead was merged or split between reading and locking: do it again in a new transaction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller is told: `handoff` is the one acted upon, as it is now. `said`: an answer given before."""
+    """What the caller is told: `handoff` is the one acted upon, as it is. `said`: an answer given before."""
 
     handoff: Handoff | None
     desk: Desk
@@ -24,7 +28,7 @@ class Answer:
 
 
 async def act_on_handoff(store: Store, handoff_id: str, command: Command, actor: Actor, act: str) -> Answer:
-    """Apply `command` to a hand-off. Raises NotFound, IllegalMove, HandoffClosed, UnknownReason, UnknownStage.
+    """Apply `command` to a hand-off. Raises NotFound and the lifecycle's refusals.
 
     The instant is taken once the lead is locked, so that an act and a breach at the same instant have one
     order: that of the lock.
@@ -32,11 +36,12 @@ async def act_on_handoff(store: Store, handoff_id: str, command: Command, actor:
     handoff = (await store.handoffs([handoff_id])).get(handoff_id)
     if handoff is None:
         raise NotFound(handoff_id)
-    files = await store.lock([handoff.lead_id])
-    if handoff.lead_id not in files:  # merged away meanwhile, its hand-off with it
-        files = await store.lock([(await store.resolve([handoff.lead_id]))[handoff.lead_id]])
-    (file,) = files.values()
+    lead_id = (await store.resolve([handoff.lead_id])).get(handoff.lead_id, handoff.lead_id)
+    files = await store.lock([lead_id])
     handoff = (await store.handoffs([handoff_id]))[handoff_id]
+    if lead_id not in files or (handoff.is_open and handoff.lead_id != lead_id):
+        raise LeadsMoved
+    file = files[lead_id]
     desk = Desk(await store.terms(), files)
     outcome = carry_out(desk, file, command, actor, handoff)
     if not outcome.changed:

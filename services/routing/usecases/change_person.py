@@ -28,7 +28,10 @@ class ChangedMeanwhile(Exception):
 async def change_person(
     store: Store, person_id: str, changes: dict[str, Any], *, expected_version: int | None = None
 ) -> PersonRow:
-    """Apply `changes` (fields of PersonRow) and return the new row. Raises NotFound, StillHolds, ChangedMeanwhile."""
+    """Apply `changes` (fields of PersonRow); return the new row.
+
+    Raises NotFound, StillHolds, ChangedMeanwhile.
+    """
     found = await store.people([person_id], lock=True)
     if person_id not in found:
         raise NotFound(person_id)

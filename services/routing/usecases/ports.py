@@ -58,11 +58,11 @@ class Store(Protocol):
         ...
 
     async def next_policy_number(self) -> int:
-        """Return the number of the version to come; nobody else publishes until this transaction ends."""
+        """Return the number of the version to come; nobody else publishes in this transaction."""
         ...
 
     async def install(self, policy: Policy, *, number: int, body: str, pushed_by: str) -> None:
-        """Store a policy version, activate it, make rows for its teams, people and queues, wake all queues."""
+        """Store and activate a version, make rows for its teams, people and queues, wake all queues."""
         ...
 
     async def line(self, queue: str, limit: int, offset: int) -> Sequence[str]:
@@ -87,9 +87,11 @@ class Store(Protocol):
 
 
 class Reads(Protocol):
-    """What the HTTP reads show, as JSON-ready values. Pages hold one item more than `limit` if more follow."""
+    """What the HTTP reads show, JSON-ready. Pages hold one item more than `limit` if more follow."""
 
-    async def handoffs(self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int) -> list[Page]:
+    async def handoffs(
+        self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int
+    ) -> list[Page]:
         """Return hand-offs, newest first."""
         ...
 
@@ -97,7 +99,9 @@ class Reads(Protocol):
         """Return one hand-off with its lead's state and clocks."""
         ...
 
-    async def clocks(self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int) -> list[Page]:
+    async def clocks(
+        self, filters: Mapping[str, Any], after: tuple[Any, ...] | None, limit: int
+    ) -> list[Page]:
         """Return clocks by due instant."""
         ...
 

@@ -1,4 +1,4 @@
-"""Make a linted policy the active one: nobody with open hand-offs is dropped, new rows are made, queues wake."""
+"""Make a linted policy the active one: nobody with open hand-offs is dropped, and queues wake."""
 
 from services.routing.domain.policy import Policy
 from services.routing.usecases.change_person import StillHolds

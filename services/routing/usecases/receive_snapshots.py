@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from services.routing.domain.lifecycle import Actor
+from services.routing.usecases.act_on_handoff import LeadsMoved
 from services.routing.usecases.carry_out import carry_out
 from services.routing.usecases.desk import Desk
 from services.routing.usecases.hand_over_leads import hand_over_leads
@@ -14,10 +15,6 @@ from shared.contracts.leads import LeadMerged, LeadScored, LeadUnmerged
 Message = LeadScored | LeadMerged | LeadUnmerged
 
 SCORING = Actor("rule", "snapshot")
-
-
-class LeadsMoved(Exception):
-    """A lead of the batch was merged away between reading and locking: do the batch again."""
 
 
 async def receive_snapshots(store: Store, messages: Sequence[Message]) -> Desk:

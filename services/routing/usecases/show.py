@@ -60,9 +60,7 @@ def person_view(row: PersonRow, person: Person | None, open_load: int) -> dict[s
         "active": row.active,
         "paused_until": row.paused_until,
         "out_of_rotation_until": row.out_of_rotation_until,
-        "time_off": [
-            {"start": off.start, "end": off.end, "reason": off.reason} for off in row.time_off
-        ],
+        "time_off": [{"start": off.start, "end": off.end, "reason": off.reason} for off in row.time_off],
         "open_load": open_load,
         "version": row.version,
         "changed_at": row.changed_at,

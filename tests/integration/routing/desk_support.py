@@ -47,7 +47,7 @@ def a_person(name: str, **changes: Any) -> Person:
 
 
 def a_policy(*names: str, version: str = "p1", **changes: Any) -> Policy:
-    """A team of these people, clocks of minutes round the clock, reassignment a minute after a missed accept."""
+    """A team of these people; clocks of minutes, reassignment a minute after a missed accept."""
     people = {name: a_person(name) for name in names or ("ann", "bob")}
     people["boss"] = a_person("boss", teams=(), role="head")
     clocks: dict[ClockKind, ClockPolicy] = {
@@ -83,7 +83,8 @@ def a_snapshot(lead_id: str, revision: int = 1, **changes: Any) -> LeadScored:
     """A lead over the threshold, in its first cycle."""
     values: dict[str, Any] = {
         "lead_id": lead_id, "epoch": 1, "revision": revision, "cycle": 1, "as_of": T0, "fit": 60_000,
-        "engagement": 50_000, "grade": "A1", "enters": True, "holds": True, "model_version": "m1", "lines": [],
+        "engagement": 50_000, "grade": "A1", "enters": True, "holds": True, "model_version": "m1",
+        "lines": [],
         "person": LeadPerson(email=f"{lead_id}@example.test"),
     }  # fmt: skip
     return LeadScored(**{**values, **changes})

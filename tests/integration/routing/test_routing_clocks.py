@@ -159,7 +159,8 @@ async def test_due_clocks_are_found_by_index(office: Office) -> None:
     async with office.database.transaction() as tx:
         await tx.connection.execute(
             """
-            INSERT INTO routing.clock (clock_id, lead_id, kind, cycle, state, started_at, due_at, wakes_at, body)
+            INSERT INTO routing.clock
+                (clock_id, lead_id, kind, cycle, state, started_at, due_at, wakes_at, body)
             SELECT 'ck_' || n, 'ld_' || n, 'accept', 1, 'running', now(), now() + interval '1 day',
                    now() + n * interval '1 second', '{}' FROM generate_series(1, 20000) AS n
             """

@@ -52,7 +52,9 @@ async def _handed_over(world: RoutingWorld, lead_id: str) -> dict[str, Any]:
     return handoff
 
 
-async def test_a_snapshot_on_the_bus_becomes_a_handoff_that_is_accepted_over_http(world: RoutingWorld) -> None:
+async def test_a_snapshot_on_the_bus_becomes_a_handoff_that_is_accepted_over_http(
+    world: RoutingWorld,
+) -> None:
     handoff = await _handed_over(world, "ld_1")
     by = {"by": handoff["person_id"]}
     path = f"/v1/handoffs/{handoff['id']}"
@@ -108,10 +110,14 @@ async def test_a_persons_own_key_speaks_for_that_person_alone(world: RoutingWorl
     path = f"/v1/handoffs/{handoff['id']}/accept"
     assert (await world.call("POST", path, {"by": "bilal"}, key=world.rep_key)).status_code == 403
     assert (await world.call("POST", path, key=world.rep_key)).status_code == 200
-    assert (await world.call("PATCH", "/v1/people/bilal", {"online": False}, key=world.rep_key)).status_code == 403
+    assert (
+        await world.call("PATCH", "/v1/people/bilal", {"online": False}, key=world.rep_key)
+    ).status_code == 403
 
 
-async def test_people_are_changed_under_an_etag_and_never_dropped_with_open_handoffs(world: RoutingWorld) -> None:
+async def test_people_are_changed_under_an_etag_and_never_dropped_with_open_handoffs(
+    world: RoutingWorld,
+) -> None:
     handoff = await _handed_over(world, "ld_1")
     path = f"/v1/people/{handoff['person_id']}"
     read = await world.call("GET", path)
@@ -125,7 +131,10 @@ async def test_people_are_changed_under_an_etag_and_never_dropped_with_open_hand
     assert refused.json()["held"] == {handoff["person_id"]: [handoff["id"]]}
 
     dropping = ALWAYS_OPEN.replace(
-        next(line for line in ALWAYS_OPEN.splitlines() if line.strip().startswith(handoff["person_id"] + ":")), ""
+        next(
+            line for line in ALWAYS_OPEN.splitlines() if line.strip().startswith(handoff["person_id"] + ":")
+        ),
+        "",
     )
     default = DEFAULT_POLICY.read_text(encoding="utf-8")
     push = await world.client.put(

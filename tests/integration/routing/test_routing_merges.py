@@ -1,4 +1,4 @@
-"""Merges and unmerges reach routing in every order of arrival; one lead, one hand-off, one state at the end."""
+"""Merges and unmerges in every order of arrival: one lead, one hand-off, one state at the end."""
 
 import asyncio
 from collections.abc import Sequence
