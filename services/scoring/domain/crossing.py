@@ -4,6 +4,7 @@ Without new activity neither the gains of signals nor the losses of negative one
 of a span bound the engagement within it, and spans that cannot hold a change are skipped whole.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +12,8 @@ from typing import Any
 
 from services.scoring.domain.compile import CompiledModel
 from services.scoring.domain.conditions import normalised
-from services.scoring.domain.decay import instant_at, instant_us
-from services.scoring.domain.engagement import Ledger, hand_raised, open_ledger, worth_at
+from services.scoring.domain.decay import Fading, instant_at, instant_us
+from services.scoring.domain.engagement import Ledger, hand_raised, open_ledger, points_at
 from services.scoring.domain.level import Standing, standing
 from services.scoring.domain.model import SCORE_MAX, Model
 from services.scoring.domain.score import fit_score
@@ -34,7 +35,10 @@ class _Moment:
 
 
 class _Course:
-    """A lead's standing as a function of time."""
+    """A lead's standing as a function of time.
+
+    What is told changes at a few values of the engagement only (`_edges`); between two of them nothing does.
+    """
 
     def __init__(
         self, ledger: Ledger, facts: Mapping[str, Any], model: Model | CompiledModel, published: int | None
@@ -44,46 +48,68 @@ class _Course:
         self._known = facts.keys()
         self._fit = fit_score(model, facts)
         self._published = published
+        self._edges = {raised: self._changes(raised=raised) for raised in (False, True)}
 
     def moment(self, second: int) -> _Moment:
         return self.moment_us(second * _SECOND_US)
 
     def moment_us(self, at_us: int) -> _Moment:
-        worths = [worth_at(account, at_us).points for account in self._ledger.accounts]
+        fading = Fading(at_us)
+        points = [points_at(account, fading) for account in self._ledger.accounts]
         raised, _ = hand_raised(self._ledger, at_us, self._rules.level.hand_raise_days)
-        gains = sum(points for points in worths if points > 0)
-        return _Moment(at_us // _SECOND_US, gains, sum(worths) - gains, raised)
+        gains = sum(gain for gain in points if gain > 0)
+        return _Moment(at_us // _SECOND_US, gains, sum(points) - gains, raised)
 
-    def told(self, engagement: int, *, raised: bool) -> tuple[Standing, bool, bool]:
-        clamped = max(0, min(SCORE_MAX, engagement))
+    def place(self, engagement: int, *, raised: bool) -> tuple[bool, int]:
+        """Return where an engagement lies between the edges; the same place tells the same."""
+        return raised, bisect_right(self._edges[raised], engagement)
+
+    def now(self, moment: _Moment) -> tuple[bool, int]:
+        return self.place(moment.gains + moment.losses, raised=moment.raised)
+
+    def _changes(self, *, raised: bool) -> list[int]:
+        """Return the engagements from which on something else is told than below, ascending."""
+        rules, level = self._rules, self._rules.level
+        bands = rules.engagement_bands
+        edges = {bands.first, bands.second, bands.third, rules.required.engagement}
+        if level.by == "threshold" and level.engagement_weight:
+            for bound in (level.upper, level.lower):
+                edges.add(-((self._fit.points * level.fit_weight - bound * 100) // level.engagement_weight))
+        if self._published is not None:
+            edges |= {self._published - MOVED + 1, self._published + MOVED}
+        return sorted(
+            edge
+            for edge in edges
+            if 0 < edge <= SCORE_MAX
+            and self._told(edge, raised=raised) != self._told(edge - 1, raised=raised)
+        )
+
+    def _told(self, engagement: int, *, raised: bool) -> tuple[Standing, bool]:
         found = standing(
             self._rules,
             fit=self._fit.points,
-            engagement=clamped,
+            engagement=engagement,
             hand_raise=raised,
             known=self._known,
             disqualified=self._fit.disqualified,
         )
-        return found, raised, self._published is not None and abs(clamped - self._published) >= MOVED
+        return found, self._published is not None and abs(engagement - self._published) >= MOVED
 
-    def now(self, moment: _Moment) -> tuple[Standing, bool, bool]:
-        return self.told(moment.gains + moment.losses, raised=moment.raised)
+    def may_change(self, start: _Moment, end: _Moment, place: tuple[bool, int]) -> bool:
+        """Tell whether the span may hold another place: gains and losses only shrink within it."""
+        lowest = self.place(end.gains + start.losses, raised=end.raised)
+        highest = self.place(start.gains + end.losses, raised=start.raised)
+        return lowest != place or highest != place
 
-    def may_change(self, start: _Moment, end: _Moment, told: tuple[Standing, bool, bool]) -> bool:
-        """Tell whether anything but `told` can hold in the span: all of it is monotone in the engagement."""
-        lowest = self.told(end.gains + start.losses, raised=end.raised)
-        highest = self.told(start.gains + end.losses, raised=end.raised)
-        return start.raised != end.raised or lowest != told or highest != told
-
-    def first_change(self, start: _Moment, end: _Moment, told: tuple[Standing, bool, bool]) -> _Moment | None:
-        """Return the first moment in (start, end] that differs from `told`, which holds at `start`."""
+    def first_change(self, start: _Moment, end: _Moment, place: tuple[bool, int]) -> _Moment | None:
+        """Return the first moment in (start, end] that lies elsewhere than `place`, where `start` lies."""
         spans = [(start, end)]
         while spans:
             start, end = spans.pop()
-            if not self.may_change(start, end, told):
+            if not self.may_change(start, end, place):
                 continue
             if end.at - start.at == 1:
-                if self.now(end) != told:
+                if self.now(end) != place:
                     return end
                 continue
             middle = self.moment((start.at + end.at) // 2)
@@ -112,10 +138,10 @@ def next_crossing(
     ledger = open_ledger(counts, rules, as_of=after, cut=cut)
     course = _Course(ledger, normalised(traits), model, published_engagement)
     second = instant_us(after) // _SECOND_US
-    told = course.now(course.moment_us(instant_us(after)))
+    place = course.now(course.moment_us(instant_us(after)))
     first = course.moment(second + 1)
-    if course.now(first) != told:
+    if course.now(first) != place:
         return instant_at(first.at * _SECOND_US)
     last = course.moment(second + 1 + int(horizon.total_seconds()))
-    found = course.first_change(first, last, told)
+    found = course.first_change(first, last, place)
     return instant_at(found.at * _SECOND_US) if found else None

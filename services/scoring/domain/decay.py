@@ -58,6 +58,26 @@ def decay_factor(age_us: int, half_life_days: int | None) -> int:
     return (upper - ((upper - lower) * rest >> _REST_BITS)) >> whole
 
 
+class Fading:
+    """Decay factors at one instant (microseconds since 1970): those that many counts share are read once."""
+
+    __slots__ = ("_known", "at_us")
+
+    def __init__(self, at_us: int) -> None:
+        self.at_us = at_us
+        self._known: dict[tuple[int, int], int] = {}
+
+    def factor(self, end_us: int, half_life_days: int | None) -> int:
+        """Return the factor of what has aged since `end_us`."""
+        if half_life_days is None:
+            return SCALE
+        factor = self._known.get((end_us, half_life_days))
+        if factor is None:
+            factor = decay_factor(self.at_us - end_us, half_life_days)
+            self._known[end_us, half_life_days] = factor
+        return factor
+
+
 def rounded(scaled: int) -> int:
     """Return milli-points times SCALE in whole milli-points, halves away from zero: the one rounding rule."""
     half = SCALE >> 1

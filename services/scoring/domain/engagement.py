@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from services.scoring.domain.decay import DAY_US, day_end_us, decay_factor, rounded
+from services.scoring.domain.decay import DAY_US, Fading, day_end_us, rounded
 from services.scoring.domain.line import Line
 from services.scoring.domain.model import BOT_PREFIX, SCORE_MAX, Group, Model, Signal
 from services.scoring.domain.signals import DayCount, utc_day
@@ -24,6 +24,7 @@ class Bucket:
     """
 
     day: date
+    end_us: int
     counts: bool
     count: int = 0
     bots: int = 0
@@ -84,7 +85,10 @@ def open_ledger(counts: Iterable[DayCount], model: Model, *, as_of: datetime, cu
             continue
         counting = not row.left_out and (cut_day is None or row.day >= cut_day)
         name = row.signal.removeprefix(BOT_PREFIX)
-        bucket = tally[name].setdefault((row.day, counting), Bucket(row.day, counting))
+        buckets = tally[name]
+        bucket = buckets.get((row.day, counting))
+        if bucket is None:
+            bucket = buckets[row.day, counting] = Bucket(row.day, day_end_us(row.day), counting)
         if name == row.signal:
             bucket.add(row)
         else:
@@ -122,19 +126,29 @@ def _cap_group(group: Group, accounts: list[Account]) -> None:
         room -= bucket.kept
 
 
-def worth_at(account: Account, at_us: int) -> Worth:
-    """Return what the account is worth at an instant (microseconds since 1970)."""
-    signal = account.signal
+def worth_at(account: Account, fading: Fading) -> Worth:
+    """Return what the account is worth at an instant."""
+    half_life = account.signal.half_life_days
     raw = capped = kept = counting = 0
     for bucket in account.buckets:
-        factor = decay_factor(at_us - day_end_us(bucket.day), signal.half_life_days)
+        factor = fading.factor(bucket.end_us, half_life)
         raw += bucket.raw * factor
         capped += bucket.capped * factor
         kept += bucket.kept * factor
         if bucket.counts:
             counting += bucket.kept * factor
-    bonus, counting_bonus = _bonus(account, at_us)
+    bonus, counting_bonus = _bonus(account, fading.at_us)
     return Worth(rounded(raw), rounded(capped), rounded(kept), rounded(counting), bonus, counting_bonus)
+
+
+def points_at(account: Account, fading: Fading) -> int:
+    """Return `worth_at(...).points` alone: what a search over time asks again and again."""
+    half_life = account.signal.half_life_days
+    counting = 0
+    for bucket in account.buckets:
+        if bucket.counts:
+            counting += bucket.kept * fading.factor(bucket.end_us, half_life)
+    return rounded(counting) + (_bonus(account, fading.at_us)[1] if account.signal.bands else 0)
 
 
 def _bonus(account: Account, at_us: int) -> tuple[int, int]:
@@ -144,7 +158,7 @@ def _bonus(account: Account, at_us: int) -> tuple[int, int]:
     window_us = bands.window_days * DAY_US
     seen = counting = 0
     for bucket in account.buckets:
-        if at_us - day_end_us(bucket.day) < window_us:
+        if at_us - bucket.end_us < window_us:
             seen += bucket.count
             counting += bucket.count if bucket.counts else 0
     return _step(bands.steps, seen), _step(bands.steps, counting)
@@ -161,7 +175,7 @@ def hand_raised(ledger: Ledger, at_us: int, valid_days: int) -> tuple[bool, date
         for account in ledger.accounts
         if account.signal.hand_raise
         for bucket in account.buckets
-        if bucket.counts and bucket.count and at_us - day_end_us(bucket.day) < valid_days * DAY_US
+        if bucket.counts and bucket.count and at_us - bucket.end_us < valid_days * DAY_US
     ]
     instants = [bucket.last_at for bucket in raised if bucket.last_at is not None]
     return bool(raised), max(instants, default=None)
@@ -169,7 +183,8 @@ def hand_raised(ledger: Ledger, at_us: int, valid_days: int) -> tuple[bool, date
 
 def engagement_lines(ledger: Ledger, at_us: int, cut: datetime | None) -> list[Line]:
     """Return the lines of the engagement at an instant; their sum is the score, 0..100_000."""
-    worths = [worth_at(account, at_us) for account in ledger.accounts]
+    fading = Fading(at_us)
+    worths = [worth_at(account, fading) for account in ledger.accounts]
     lines = [
         line
         for account, worth in zip(ledger.accounts, worths, strict=True)
