@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 from shared.bus.port import Bus, Fetched, Outgoing, Partition, Record, Subscription
@@ -9,6 +10,7 @@ from shared.contracts.topics import ACTIVITY
 
 TOPIC = ACTIVITY.name
 PARTITIONS = ACTIVITY.partitions
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 class BusHarness(Protocol):
