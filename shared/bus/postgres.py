@@ -14,7 +14,7 @@ from shared.bus.port import BusUnavailable, LogIdentity, Outgoing, Partition, Su
 from shared.bus.postgres_calls import CALL_SECONDS, call
 from shared.bus.postgres_subscription import PostgresSubscription
 from shared.contracts.topics import ServiceName
-from shared.db.listen import listening
+from shared.db.listen import NOTIFY, listening
 from shared.db.pool import create_pool
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class PostgresBus:
         await asyncio.sleep(GATHER_SECONDS)
         # Not being able to hint is no fault: pollers of other processes look by themselves.
         with suppress(BusUnavailable):
-            await call(self._pool, "SELECT pg_notify($1, '')", CHANNEL, seconds=2)
+            await call(self._pool, NOTIFY, CHANNEL, seconds=2)
 
 
 @asynccontextmanager

@@ -13,6 +13,9 @@ from shared.db.errors import is_transient
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
+# A hint need not survive a crash: its commit does not wait for the disk (this transaction's setting only).
+NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, '')"
+
 RECONNECT_SECONDS = 1.0
 # A connection cut without a word looks alive for ever; asking now and then finds it out.
 PROBE_SECONDS = 20.0

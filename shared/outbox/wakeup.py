@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from shared.db.database import Database
+from shared.db.listen import NOTIFY
 
 # A NOTIFY inside each business transaction halves the commits (measured), so hints are gathered this long.
 GATHER_SECONDS = 0.01
@@ -66,4 +67,4 @@ async def _notify(database: Database, wanted: asyncio.Event) -> None:
         # Not being able to hint is no fault: the sweep finds the rows.
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             async with database.connection() as connection:
-                await connection.execute("SELECT pg_notify($1, '')", channel(database.schema), timeout=2)
+                await connection.execute(NOTIFY, channel(database.schema), timeout=2)
