@@ -15,7 +15,7 @@ from services.routing.adapters.postgres_reads import PostgresReads
 from services.routing.adapters.postgres_store import PostgresStore
 from services.routing.adapters.views import RoutingViews
 from services.routing.domain.policy import Policy
-from services.routing.entrypoints.commands import handoff_commands, lead_commands
+from services.routing.entrypoints.commands import feedback_route, handoff_commands, lead_commands
 from services.routing.entrypoints.events import HandleLeads
 from services.routing.entrypoints.feed import feed_routes
 from services.routing.entrypoints.people import people_routes
@@ -144,6 +144,7 @@ def _api(
     for router in (
         handoff_commands(database, store_of),
         lead_commands(database, store_of),
+        feedback_route(database, store_of),
         people_routes(database, store_of, reads),
         policy_routes(database, store_of, reads, compile_policy),
         feed_routes(reads),

@@ -142,6 +142,11 @@ class PostgresReads:
                 " WHERE lead_id = ANY($1::text[]) ORDER BY at",
                 ids,
             )
+            parked = await connection.fetch(
+                "SELECT parked_id AS id, act, why, at FROM routing.parked_command"
+                " WHERE lead_id = ANY($1::text[]) ORDER BY at",
+                ids,
+            )
             clocks = await _clocks(connection, "lead_id", survivor)
         record = file.record
         return {
@@ -162,6 +167,7 @@ class PostgresReads:
             "clocks": clocks,
             "transitions": [dict(row) | {"actor": msgspec.json.decode(row["actor"])} for row in transitions],
             "decisions": [dict(row) for row in decisions],
+            "parked": [dict(row) for row in parked],
         }
 
     async def policy(self) -> Page | None:

@@ -12,7 +12,7 @@ from services.routing.adapters.policies import PolicyShelf, next_number, publish
 from services.routing.adapters.rows import insert
 from services.routing.domain.decide import Roster
 from services.routing.domain.eligibility import MemberState, local_date
-from services.routing.domain.lifecycle import Handoff
+from services.routing.domain.lifecycle import Actor, Handoff
 from services.routing.domain.policy import Person, Policy
 from services.routing.usecases.desk import Desk, Terms
 from services.routing.usecases.lead_file import LeadFile
@@ -99,6 +99,15 @@ class PostgresStore:
 
     async def settle_queue(self, queue: str, turn: int, wakes_at: datetime | None) -> bool:
         return await queues.settle(self._connection, queue, turn, wakes_at)
+
+    async def park(
+        self, lead_id: str, act: str, body: Mapping[str, Any], why: str, actor: Actor, at: datetime
+    ) -> str:
+        parked_id = new_id("park")
+        row = {"parked_id": parked_id, "lead_id": lead_id, "act": act, "body": body, "why": why,
+               "actor": actor, "at": at}  # fmt: skip
+        await insert(self._connection, "parked_command", [row])
+        return parked_id
 
     async def said(self, handoff_id: str, act: str, actor: str) -> str | None:
         body: str | None = await self._connection.fetchval(

@@ -1,22 +1,24 @@
 """`POST /v1/handoffs/{id}/{act}` and `POST /v1/lifecycle/{lead_id}/{act}`: answered after the commit."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from services.routing.domain import lifecycle
-from services.routing.domain.lifecycle import Command
+from services.routing.domain.lifecycle import Actor, Command
 from services.routing.entrypoints import schemas
 from services.routing.entrypoints.acting import REFUSALS, actor_of, problem_of_refusal
 from services.routing.usecases.act_on_handoff import LeadsMoved, act_on_handoff, act_on_lead
 from services.routing.usecases.ports import Store
 from services.routing.usecases.show import handoff_view
+from services.routing.usecases.take_feedback import take_feedback
 from shared.db.database import Database, Transaction
 from shared.web.auth import ApiKey, require
 from shared.web.idempotency import Answer, read_ticket, run_once
-from shared.web.problem import unavailable
+from shared.web.problem import invalid_field, unavailable
 
 StoreOf = Callable[[Transaction, datetime | None], Store]
 Key = Annotated[ApiKey, Depends(require("work"))]
@@ -131,6 +133,43 @@ def _add_outcomes(router: APIRouter, run: Run) -> None:
         """Junk, competitor or do-not-contact: out."""
         command = lifecycle.Disqualify(body.reason, body.do_not_contact)
         return await run(request, key, handoff_id, "disqualify", command, body.by)
+
+
+def command_of(said: schemas.FeedbackBody) -> Command:
+    """Return the command of a CRM's feedback; raise Problem 422 for an act that is none."""
+    commands: dict[str, Command] = {
+        "accept": lifecycle.Accept(),
+        "contact": lifecycle.Contact(said.channel),
+        "qualify": lifecycle.Qualify(said.stage, said.amount, said.currency, said.expected_close),
+        "win": lifecycle.Win(said.amount, said.currency),
+        "lose": lifecycle.Lose(said.reason, said.note),
+        "reject": lifecycle.Reject(said.reason, said.note),
+        "recycle": lifecycle.Recycle(said.reason, said.note),
+        "disqualify": lifecycle.Disqualify(said.reason),
+    }
+    if said.act not in commands:
+        raise invalid_field("/act", f"one of: {', '.join(sorted(commands))}")
+    return commands[said.act]
+
+
+def feedback_route(database: Database, store_of: StoreOf) -> APIRouter:
+    """Return the route on which a CRM tells what it knows: 200 done or known already, 202 parked."""
+    router = APIRouter(prefix="/v1/lifecycle/{lead_id}", tags=["lifecycle"])
+
+    @router.post("/feedback")
+    async def feedback(request: Request, lead_id: str, key: Key, body: schemas.FeedbackBody) -> Response:
+        """Take feedback: repeated is no change, illegal is parked and shown on the lead."""
+        command = command_of(body)
+        actor = Actor("crm", key.id, body.by)
+
+        async def work(tx: Transaction) -> Answer:
+            said = body.model_dump(exclude_defaults=True)
+            taken = await take_feedback(store_of(tx, None), lead_id, body.act, command, actor, said)
+            return Answer.json(asdict(taken), 202 if taken.parked_id else 200)
+
+        return await _answer(database, request, key, work)
+
+    return router
 
 
 def lead_commands(database: Database, store_of: StoreOf) -> APIRouter:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from services.routing.domain.decide import Roster
-from services.routing.domain.lifecycle import Handoff
+from services.routing.domain.lifecycle import Actor, Handoff
 from services.routing.domain.policy import Policy
 from services.routing.usecases.desk import Desk, Terms
 from services.routing.usecases.lead_file import LeadFile
@@ -75,6 +75,12 @@ class Store(Protocol):
 
     async def save(self, desk: Desk) -> None:
         """Write all that the desk has changed, its events included; wake queues last."""
+        ...
+
+    async def park(
+        self, lead_id: str, act: str, body: Mapping[str, Any], why: str, actor: Actor, at: datetime
+    ) -> str:
+        """Keep a command that could not be applied, visibly; return its id."""
         ...
 
     async def said(self, handoff_id: str, act: str, actor: str) -> str | None:

@@ -96,6 +96,20 @@ async def test_refusals_are_problems_that_say_what_can_be_done(world: RoutingWor
     assert closed.json()["successor_id"] == back.json()["successor_id"] is not None
 
 
+async def test_crm_feedback_is_never_refused_and_the_illegal_is_parked_in_sight(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path = "/v1/lifecycle/ld_1/feedback"
+    early = await world.call("POST", path, {"act": "win"})
+    assert early.status_code == 202
+    for status in (True, False):
+        done = await world.call("POST", path, {"act": "contact", "by": handoff["person_id"]})
+        assert (done.status_code, done.json()["changed"]) == (200, status)
+    lead = await world.get("/v1/lifecycle/ld_1")
+    assert lead["state"] == "working"
+    assert [parked["act"] for parked in lead["parked"]] == ["win"]
+    assert (await world.call("POST", path, {"act": "dance"})).status_code == 422
+
+
 async def test_an_idempotency_key_gives_the_same_answer_and_acts_once(world: RoutingWorld) -> None:
     handoff = await _handed_over(world, "ld_1")
     path, body = f"/v1/handoffs/{handoff['id']}/hand-back", {"by": handoff["person_id"]}
