@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,15 @@ from tests.support.eventually import eventually_sync
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    embedded = EmbeddedPostgres(tmp_path / "data")
+def folder() -> Iterator[Path]:
+    """A folder outside pytest's own, which every pytest that starts on the machine closes to other users."""
+    with tempfile.TemporaryDirectory(prefix="leadline-embedded-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    embedded = EmbeddedPostgres(folder / "data")
     embedded.start()
     yield embedded
     embedded.stop()
@@ -85,8 +93,8 @@ def test_a_lock_file_that_names_some_other_process_is_no_obstacle(server: Embedd
     assert server.pid() != os.getpid()
 
 
-def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
-    deep = tmp_path / ("x" * MAX_SOCKET_PATH)
+def test_a_long_path_gets_a_short_socket(folder: Path) -> None:
+    deep = folder / ("x" * MAX_SOCKET_PATH)
     embedded = EmbeddedPostgres(deep)
     embedded.start()
     try:

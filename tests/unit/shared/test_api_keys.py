@@ -110,7 +110,9 @@ async def test_a_known_key_is_looked_up_once_within_the_cache_time() -> None:
     await cache.close()
 
 
-@pytest.mark.parametrize("token", ["", "unknown", "ll_nope", "wk_nope", "ll_" + "x" * 300, "ll_\udcff"])
+@pytest.mark.parametrize(
+    "token", ["", "unknown", "ll_nope", "wk_nope", "ll_" + "x" * 300, "ll_\udcff"], ids=repr
+)
 async def test_an_unknown_key_is_a_401(token: str) -> None:
     with pytest.raises(Problem, match="401"):
         await KeyCache(FakeKeys(**{TOKEN: KEY})).find(token)

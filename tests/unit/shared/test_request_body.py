@@ -54,6 +54,7 @@ def refused(raw: bytes, limits: BodyLimits = SMALL) -> Problem:
         (b'[{"b": {"a": ":", "a": "\\":"}}]', "json_duplicate_key"),
         (b'"a\\u0000b"', "json_nul"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_poison_has_its_code(raw: bytes, code: str) -> None:
     assert refused(raw, BodyLimits(max_depth=5, max_keys=10)).code == code
@@ -189,6 +190,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 @pytest.mark.parametrize(
     "packed",
     [b"not gzip", gzip.compress(b"data")[:-3], gzip.compress(b"data") + b"more", gzip.compress(b"a") * 2],
+    ids=["garbage", "cut short", "followed", "two members"],
 )
 def test_damaged_or_followed_packing_is_refused(packed: bytes) -> None:
     with pytest.raises(Problem, match="400 bad_encoding"):

@@ -146,6 +146,7 @@ async def test_an_endpoint_that_hangs_is_a_503_at_the_deadline() -> None:
         (b'{"name": ', "not_json"),
         (b'{"name": "\xff"}', "not_utf8"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_a_poisoned_body_is_a_400_before_the_handler(body: bytes, code: str) -> None:
     async with client() as http:
