@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 
@@ -13,7 +13,10 @@ from shared.contracts.topics import TOPICS, consumer_group
 from shared.db import migrate
 from shared.db.roles import roles_sql, roles_usable
 
-Connection = asyncpg.Connection[asyncpg.Record]
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:  # generic for the type checker only
+    Connection = asyncpg.Connection
 
 OLDEST_POSTGRES = 15
 MOST_SKEW_SECONDS = 1.0

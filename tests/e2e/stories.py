@@ -1,4 +1,4 @@
-"""Four lives of leads, each told over HTTP alone. A step may be repeated at any time: every one is idempotent."""
+"""Four lives of leads, each told over HTTP alone. Every step is idempotent and may be repeated."""
 
 import uuid
 from collections.abc import Callable
@@ -31,14 +31,12 @@ class Stories:
         return {**ending(lead), "activities": sorted(item["kind"] for item in timeline)}
 
     def lead_that_breaches(self) -> Facts:
-        """Nobody accepts in time: breached, taken from one rep and given to the other, who does no better."""
+        """Nobody accepts in time: taken from one rep and given to the other, who does no better."""
         self._form("breached", country="NZ")
-        lead = self._lead(
-            "breached", lambda lead: sum(bool(clock["breached_at"]) for clock in accept_clocks(lead)) == 2
-        )
+        lead = self._lead("breached", lambda lead: len(breached_clocks(lead)) == 2)
         first, second = lead["handoffs"]
         assert first["person_id"] != second["person_id"]
-        return {**ending(lead), "breaches": sum(bool(clock["breached_at"]) for clock in accept_clocks(lead))}
+        return {**ending(lead), "breaches": len(breached_clocks(lead))}
 
     def lead_that_comes_back(self) -> Facts:
         """Rejected with a reason, cooled down, and back with new evidence as a new cycle, for the other rep."""
@@ -126,9 +124,9 @@ class Stories:
         return next(handoff for handoff in lead["handoffs"] if handoff["open"])
 
 
-def accept_clocks(lead: Facts) -> list[Facts]:
-    """Return the accept clocks of a lead."""
-    return [clock for clock in lead["clocks"] if clock["kind"] == "accept"]
+def breached_clocks(lead: Facts) -> list[Facts]:
+    """Return the accept clocks of a lead that were breached."""
+    return [clock for clock in lead["clocks"] if clock["kind"] == "accept" and clock["breached_at"]]
 
 
 def ending(lead: Facts) -> Facts:

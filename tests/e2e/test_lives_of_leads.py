@@ -16,13 +16,35 @@ from tests.support.running import RunningLeadline, end_database, start
 
 POLICY = Path(__file__).with_name("policy.yaml")
 
+HANDED_OVER = [("nurturing", "qualified"), ("qualified", "assigned")]
+
 EXPECTED: dict[str, Facts] = {
     "visitor_who_is_accepted": {
         "state": "accepted",
         "cycle": 1,
         "handoffs": [(1, 1, None, True)],
-        "path": [("nurturing", "qualified"), ("qualified", "assigned"), ("assigned", "accepted")],
+        "path": [*HANDED_OVER, ("assigned", "accepted")],
         "activities": ["form", "page", "page", "page"],
+    },
+    "lead_that_breaches": {
+        "state": "assigned",
+        "cycle": 1,
+        "handoffs": [(1, 1, "timed_out", False), (1, 2, None, True)],
+        "path": [*HANDED_OVER, ("assigned", "qualified"), ("qualified", "assigned")],
+        "breaches": 2,
+    },
+    "lead_that_comes_back": {
+        "state": "assigned",
+        "cycle": 2,
+        "handoffs": [(1, 1, "rejected", False), (2, 1, None, True)],
+        "path": [*HANDED_OVER, ("assigned", "recycled"), ("recycled", "nurturing"), *HANDED_OVER],
+    },
+    "leads_that_merge": {
+        "state": "assigned",
+        "cycle": 1,
+        "handoffs": [(1, 2, None, True)],
+        "path": [*HANDED_OVER, ("nurturing", "assigned")],
+        "merged": 1,
     },
 }
 
@@ -60,3 +82,69 @@ def clean(leadline: RunningLeadline) -> bool:
     assert answer["ok"], wrong
     assert sum(finding["checked"] for finding in answer["findings"]) > 0
     return True
+
+
+class Killer(threading.Thread):
+    """Kills each process once with SIGKILL, in an order and at moments drawn from `seed`."""
+
+    def __init__(self, leadline: RunningLeadline, seed: int) -> None:
+        super().__init__(name="killer")
+        self._leadline = leadline
+        self._rng = random.Random(seed)
+        self.killed: list[str] = []
+
+    def run(self) -> None:
+        victims = ["api", "work", "postgres", "up"]
+        self._rng.shuffle(victims)
+        for victim in victims:
+            time.sleep(self._rng.uniform(0.2, 2.5))
+            self._leadline.kill(victim)
+            self.killed.append(victim)
+            if victim == "up":
+                self._leadline.start_again()
+
+
+def test_four_lives_run_their_course(leadline: RunningLeadline) -> None:
+    assert tell_all(leadline, "calm") == EXPECTED
+    assert eventually_sync(lambda: clean(leadline), timeout_seconds=30)
+
+
+@pytest.mark.parametrize("seed", [7])
+def test_with_every_process_killed_the_four_lives_end_the_same(leadline: RunningLeadline, seed: int) -> None:
+    killer = Killer(leadline, seed)
+    killer.start()
+    try:
+        ends = tell_all(leadline, f"killed-{seed}")
+    finally:
+        killer.join()
+    assert sorted(killer.killed) == ["api", "postgres", "up", "work"]
+    assert ends == EXPECTED
+    assert eventually_sync(lambda: clean(leadline), timeout_seconds=60)
+
+
+def test_no_event_of_the_feed_is_told_twice(leadline: RunningLeadline) -> None:
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = leadline.get("/v1/events", **({"after": cursor} if cursor else {}))
+        if not page["data"]:
+            break
+        seen += [event["id"] for event in page["data"]]
+        assert [event["sequence"] for event in page["data"]] == sorted(e["sequence"] for e in page["data"])
+        cursor = page["next"]
+    assert len(seen) == len(set(seen)) > 0
+
+
+def test_no_log_names_a_person(leadline: RunningLeadline) -> None:
+    logs = [*(leadline.data_dir / "logs").glob("*.log"), *leadline.data_dir.glob("postgres.log*")]
+    assert len(logs) >= 3
+    for log in logs:
+        text = log.read_text(errors="replace")
+        assert "@calm.example" not in text, log.name
+        assert "show me a demo" not in text, log.name
+
+
+def test_the_first_signal_drains_everything_it_started(leadline: RunningLeadline) -> None:
+    children = [leadline.child("api"), leadline.child("work"), leadline.postgres()]
+    assert leadline.stop() == 0
+    assert [child for child in children if child is not None and child.is_running()] == []

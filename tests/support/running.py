@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,22 +29,24 @@ class RunningLeadline:
     data_dir: Path
     process: "subprocess.Popen[str]"
     ready: dict[str, Any]
-    clients: dict[str, httpx2.Client] = field(default_factory=dict)
+    _clients: dict[str, httpx2.Client] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def url(self) -> str:
         return str(self.ready["url"])
 
     def client(self, scope: str) -> httpx2.Client:
-        """Return a client with the key of that scope; it tries again while a process is starting."""
-        if scope not in self.clients:
-            self.clients[scope] = httpx2.Client(
-                base_url=self.url,
-                headers={"authorization": f"Bearer {self.ready['keys'][scope]}"},
-                timeout=20.0,
-                trust_env=False,
-            )
-        return self.clients[scope]
+        """Return the client with the key of that scope; clients are made once, threads share them."""
+        with self._lock:
+            if scope not in self._clients:
+                self._clients[scope] = httpx2.Client(
+                    base_url=self.url,
+                    headers={"authorization": f"Bearer {self.ready['keys'][scope]}"},
+                    timeout=20.0,
+                    trust_env=False,
+                )
+            return self._clients[scope]
 
     def get(self, path: str, **parameters: Any) -> Any:
         """GET with the read key; a fault of the moment is an AssertionError, so that `eventually` waits."""
@@ -92,17 +95,31 @@ class RunningLeadline:
         if found is not None:
             found.kill()
 
+    def start_again(self) -> None:
+        """Start on the same folder and port after `up` was killed; keys and data are as before."""
+        port = self.url.rpartition(":")[2]
+        self._close_stdout()
+        again = start(self.data_dir, port=port)
+        self.process = again.process
+        assert again.ready == self.ready
+
     def stop(self) -> int:
         """Ask it to drain; return its exit status."""
-        for client in self.clients.values():
+        for client in self._clients.values():
             client.close()
-        self.clients.clear()
+        self._clients.clear()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_SECONDS)
+        status = self.process.wait(STOP_SECONDS)
+        self._close_stdout()
+        return status
+
+    def _close_stdout(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
-def start(data_dir: Path, *arguments: str, environment: dict[str, str] | None = None) -> RunningLeadline:
+def start(data_dir: Path, *arguments: str, port: str = "0") -> RunningLeadline:
     """Run `leadline up --json` on `data_dir` and a free port until it says that it is ready."""
     talk = (data_dir.parent / f"{data_dir.name}.talk").open("a")
     process = subprocess.Popen(
@@ -113,7 +130,7 @@ def start(data_dir: Path, *arguments: str, environment: dict[str, str] | None = 
             "up",
             "--json",
             "--port",
-            "0",
+            port,
             "--data-dir",
             str(data_dir),
             *arguments,
@@ -121,7 +138,7 @@ def start(data_dir: Path, *arguments: str, environment: dict[str, str] | None = 
         stdout=subprocess.PIPE,
         stderr=talk,
         text=True,
-        env={**_environment(), **(environment or {})},
+        env=_environment(),
     )
     talk.close()
     assert process.stdout is not None
