@@ -4,7 +4,7 @@ A service's `adapters/tables.py` calls `plumbing_tables(metadata, "<schema>")`; 
 `create_plumbing(op, "<schema>")` and `drop_plumbing(op, "<schema>")`, and grants as for its own tables.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,9 +24,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable, conv
-
-if TYPE_CHECKING:
-    from alembic.operations import Operations
 
 INSTANT = DateTime(timezone=True)
 NOW = text("statement_timestamp()")
@@ -195,7 +192,7 @@ def plumbing_tables(metadata: MetaData, schema: str) -> dict[str, Table]:
     return {table.name: table for table in tables}
 
 
-def create_plumbing(op: "Operations", schema: str) -> None:
+def create_plumbing(op: Any, schema: str) -> None:
     """Create the plumbing tables of `schema`; for its service's migration (`from alembic import op`)."""
     for table in plumbing_tables(MetaData(), schema).values():
         op.execute(CreateTable(table))
@@ -203,7 +200,7 @@ def create_plumbing(op: "Operations", schema: str) -> None:
             op.execute(CreateIndex(index))
 
 
-def drop_plumbing(op: "Operations", schema: str) -> None:
+def drop_plumbing(op: Any, schema: str) -> None:
     """Drop what `create_plumbing` made."""
     for table in reversed(plumbing_tables(MetaData(), schema).values()):
         op.execute(DropTable(table))

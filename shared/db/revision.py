@@ -7,7 +7,6 @@ grants are skipped here and printed by `shared.db.roles.grants_sql`.
 from collections.abc import Sequence
 from typing import Any
 
-from alembic.operations import Operations
 from sqlalchemy.util import await_only
 
 from shared.contracts.topics import SERVICES, ServiceName
@@ -26,7 +25,7 @@ def role_of(service: ServiceName) -> str:
     return f"leadline_{service}"
 
 
-def grant(op: Operations | Any, privileges: str, services: Sequence[ServiceName] = SERVICES) -> None:
+def grant(op: Any, privileges: str, services: Sequence[ServiceName] = SERVICES) -> None:
     """Run `GRANT privileges TO role` for each service whose role exists.
 
     `privileges` is e.g. `EXECUTE ON FUNCTION bus.append(text, text[])` or `USAGE ON SCHEMA bus`.
@@ -35,7 +34,7 @@ def grant(op: Operations | Any, privileges: str, services: Sequence[ServiceName]
         run_script(op, _if_role_exists(role_of(service), f"GRANT {privileges} TO {role_of(service)}"))
 
 
-def grant_schema(op: Operations | Any, service: ServiceName) -> None:
+def grant_schema(op: Any, service: ServiceName) -> None:
     """Give a service's role the use of its schema: rows of all tables, sequences and functions in it.
 
     Call it as the last step of `upgrade`, and again in each later revision that adds objects. What only
@@ -56,7 +55,7 @@ def schema_grants(service: ServiceName) -> list[str]:
     ]
 
 
-def create_schema(op: Operations | Any, schema: str) -> None:
+def create_schema(op: Any, schema: str) -> None:
     """Create a schema that nobody but its owner sees until a grant says otherwise."""
     run_script(op, f"CREATE SCHEMA IF NOT EXISTS {schema}; REVOKE ALL ON SCHEMA {schema} FROM PUBLIC")
 
