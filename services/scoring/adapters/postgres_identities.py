@@ -51,7 +51,9 @@ WHERE i.identity = counted.key AND i.hub_at IS NULL AND counted.neighbours > $2
 """
 
 _JOINED = """
-SELECT DISTINCT a, b FROM scoring.link WHERE joins AND a >= $2 AND (a = ANY($1) OR b = ANY($1))
+SELECT a, b FROM scoring.link WHERE joins AND a >= $2 AND a = ANY($1)
+UNION
+SELECT a, b FROM scoring.link WHERE joins AND a >= $2 AND b = ANY($1)
 """
 
 _FIRST_OWNERS = """

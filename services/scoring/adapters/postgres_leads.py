@@ -16,7 +16,12 @@ from services.scoring.domain.signals import DayCount, utc_day
 from services.scoring.domain.snapshot import Told
 from services.scoring.usecases.ports import Inputs, LeadRow, Locked, Merge
 
-_BELONGING = "SELECT identity, lead_id FROM scoring.membership WHERE lead_id = ANY($1) OR identity = ANY($2)"
+# Two index scans; one condition with OR would read the whole table.
+_BELONGING = """
+SELECT identity, lead_id FROM scoring.membership WHERE lead_id = ANY($1)
+UNION
+SELECT identity, lead_id FROM scoring.membership WHERE identity = ANY($2)
+"""
 
 _LOCK = """
 SELECT l.lead_id, l.created_at, l.revision, l.model_version, l.merged_ids, l.entered_event_id,
