@@ -12,12 +12,21 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.bus.port import Bus, BusUnavailable, Fetched, LogIdentity, Partition, Record, Subscription
+from shared.bus.port import (
+    Bus,
+    BusUnavailable,
+    Fetched,
+    LogIdentity,
+    OffsetOutOfRange,
+    Partition,
+    Record,
+    Subscription,
+)
 from shared.consumer.batch import BatchSize, describe, halves, records_of
 from shared.consumer.dead_letters import hold
 from shared.consumer.outcome import Handler, Rejection, Retry
-from shared.consumer.positions import Fenced, Position, advance, claim, count_rejected
-from shared.consumer.watchdog import Progress, watch
+from shared.consumer.positions import Fenced, Position, WrongLog, advance, claim, count_rejected
+from shared.consumer.watchdog import ConsumerStuck, Progress, watch
 from shared.contracts.topics import ACTIVITY
 from shared.db.database import Database
 from shared.db.errors import is_transient
@@ -100,9 +109,14 @@ class Consumer:
                     task.cancel()
             # A task that does not even end when cancelled must not keep a stuck process alive.
             await asyncio.wait([loop, guard], timeout=5)
-        if not guard.cancelled():
-            guard.result()
-        loop.result()
+        try:
+            if not guard.cancelled():
+                guard.result()
+            loop.result()
+        except (WrongLog, OffsetOutOfRange, TooManyFailures, ConsumerStuck) as stop_reason:
+            # Logged here, since these texts are ours and hold no personal data; others' are not logged.
+            log.critical("consumer_stopped", group=self.group, reason=str(stop_reason))
+            raise
 
     async def _loop(self, stop: asyncio.Event) -> None:
         try:
@@ -112,7 +126,7 @@ class Consumer:
                     self._setbacks = 0
                 except Fenced as fenced:
                     metrics.CONSUMER_SETBACKS.labels(self.group, "fenced").inc()
-                    log.warning("consumer_fenced", group=self.group, detail=str(fenced))
+                    log.warning("consumer_fenced", group=self.group, reason=str(fenced))
                     await self._rejoin()
                 except Exception as fault:
                     if not _is_setback(fault):
@@ -189,7 +203,7 @@ class Consumer:
     async def _try_again(self, batch: Sequence[Fetched], fault: Exception) -> None:
         """A bug: a few more tries of the whole, then take it apart until what fails stands alone."""
         for attempt in range(1, self._options.attempts):
-            log.warning("batch_failed", group=self.group, attempt=attempt, fault=describe(fault))
+            log.warning("batch_failed", group=self.group, attempt=attempt, reason=describe(fault))
             await asyncio.sleep(self._pause_seconds(attempt - 1))
             try:
                 return await self._commit(batch)
@@ -229,14 +243,14 @@ class Consumer:
         self._claimed.update(moved)
         self.progress.made()
         metrics.CONSUMED.labels(self.group, "failed").inc()
-        log.error("message_failed", fault=describe(fault), **self._origin(record))
+        log.error("message_failed", reason=describe(fault), **self._origin(record))
 
     async def _wait_out(self, fault: Exception, stop: asyncio.Event) -> None:
         """Back off, keeping the membership alive by polls that ask for nothing."""
         metrics.CONSUMER_SETBACKS.labels(self.group, "waited").inc()
         pause = self._pause_seconds(self._setbacks)
         self._setbacks += 1
-        log.warning("consumer_waits", group=self.group, fault=describe(fault), seconds=round(pause, 2))
+        log.warning("consumer_waits", group=self.group, reason=describe(fault), seconds=round(pause, 2))
         clock = asyncio.get_running_loop()
         until = clock.time() + pause
         self.progress.made()

@@ -54,10 +54,9 @@ async def claim(
     for row in rows:
         if (row["cluster_id"], row["topic_id"]) != (log.cluster, log.topics[row["topic"]]):
             raise WrongLog(
-                f"group {group}: the position of {row['topic']}/{row['partition']} belongs to cluster"
-                f" {row['cluster_id']}, topic id {row['topic_id']}, but the bus is cluster {log.cluster},"
-                f" topic id {log.topics[row['topic']]}; point the service at its own bus, or delete the"
-                f" position in {tx.schema}.consumer_position to read that topic from its first kept message"
+                f"group {group}: the position of {row['topic']}/{row['partition']} is of another log (cluster"
+                f" {row['cluster_id']}, now {log.cluster}); name the right bus, or delete the position in"
+                f" {tx.schema}.consumer_position to read the topic from its first kept message"
             )
     return {
         Partition(row["topic"], row["partition"]): Position(

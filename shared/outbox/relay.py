@@ -93,13 +93,13 @@ class Relay:
                 sent = await self.turn()
                 pause = self._options.first_pause_seconds
             except LeaseLost as lost:
-                log.warning("relay_fenced", detail=str(lost))
+                log.warning("relay_fenced", reason=str(lost))
                 self._take_lease_at = 0.0
                 continue
             except Exception as fault:
                 if not (isinstance(fault, BusUnavailable) or is_transient(fault)):
                     raise
-                log.warning("relay_waits", schema=self._database.schema, fault=type(fault).__name__)
+                log.warning("relay_waits", schema=self._database.schema, reason=type(fault).__name__)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause)
                 pause = min(2 * pause, self._options.longest_pause_seconds)
@@ -147,7 +147,7 @@ class Relay:
                 break
         for alarm in await self._bus.maintain():
             metrics.BUS_ALARMS.labels(self._database.schema).inc()
-            log.error("bus_alarm", detail=alarm)
+            log.error("bus_alarm", reason=alarm)
 
     def _count(self, rows: Sequence[Unsent]) -> None:
         metrics.RELAYED.labels(self._database.schema).inc(len(rows))
