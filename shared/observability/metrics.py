@@ -87,3 +87,20 @@ OUTBOX_SECONDS = Histogram(
 
 # What the log's housekeeping could not do, such as dropping a day that a group still needs: find that group.
 BUS_ALARMS = Counter("leadline_bus_alarms", "Housekeeping not done.", ["service"], registry=REGISTRY)
+
+# --- Routing --------------------------------------------------------------------------------------------
+
+# Clocks that warned, breached or climbed a rung, and cool-downs that ended.
+CLOCKS_FIRED = Counter("leadline_clocks_fired", "Clocks that did something due.", registry=REGISTRY)
+
+# From the target to the recording of the breach; the promise is 0.5 s (p99) while undisturbed. Higher: the
+# timer role is starved, or its leads are locked for long.
+BREACH_LATENESS = Histogram(
+    "leadline_breach_lateness_seconds",
+    "Lateness of a recorded breach.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300, 3600),
+    registry=REGISTRY,
+)
+
+# Leads whose clocks could not be fired for a fault of ours, set aside by the process. Any is a bug: the log.
+LEADS_SET_ASIDE = Counter("leadline_leads_set_aside", "Leads the timer set aside.", registry=REGISTRY)

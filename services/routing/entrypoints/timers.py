@@ -15,6 +15,7 @@ from services.routing.usecases.ports import Store
 from shared.db.database import Database, Transaction
 from shared.db.errors import is_transient
 from shared.ids import new_id
+from shared.observability.metrics import BREACH_LATENESS, CLOCKS_FIRED, LEADS_SET_ASIDE
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Timers:
             except Exception as fault:
                 if not is_transient(fault):
                     raise
-                log.warning("timers.database_unavailable", fault=type(fault).__name__)
+                log.warning("timers.database_unavailable", reason=type(fault).__name__)
                 pause = POLL_SECONDS
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
@@ -79,15 +80,21 @@ class Timers:
         """Fire a batch; where it fails by a fault of ours, each lead alone: none stops the others."""
         try:
             async with self._database.transaction() as tx:
-                return await fire_clocks(self._store_of(tx, now), leads)
+                firing = await fire_clocks(self._store_of(tx, now), leads)
         except Exception as fault:
             if is_transient(fault):
                 raise
             if len(leads) == 1:
                 # Left due, for the reconciliation to show and the next process to try again.
-                log.exception("timers.lead_failed", lead_id=leads[0], fault=type(fault).__name__)
+                log.exception("timers.lead_failed", lead_id=leads[0], reason=type(fault).__name__)
                 self._aside.add(leads[0])
+                LEADS_SET_ASIDE.inc()
                 return 0
+        else:
+            CLOCKS_FIRED.inc(firing.fired)
+            for seconds in firing.lateness:
+                BREACH_LATENESS.observe(seconds)
+            return firing.fired
         return sum([await self._fire([lead], now) for lead in leads])
 
     async def beat(self, now: datetime | None = None) -> None:

@@ -1,7 +1,7 @@
 """Fire what is due on locked leads: warnings, breaches, ladders; a cool-down's end brings the lead back."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from services.routing.domain import sla
 from services.routing.domain.lifecycle import Actor, CoolDownEnd, Reassign, legal_acts
@@ -15,37 +15,48 @@ from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.ports import Store
 
 
-async def fire_clocks(store: Store, lead_ids: Sequence[str]) -> int:
-    """Lock the leads nobody else holds and fire their due clocks, in one transaction; return how many fired.
+@dataclass(slots=True)
+class Firing:
+    """How many clocks fired, and how late each breach was recorded, in seconds."""
+
+    fired: int = 0
+    lateness: list[float] = field(default_factory=list)
+
+
+async def fire_clocks(store: Store, lead_ids: Sequence[str]) -> Firing:
+    """Lock the leads nobody else holds and fire their due clocks, in one transaction.
 
     A clock is re-read under its lead's lock: what an act has stopped meanwhile does not fire.
     """
     files = await store.lock(lead_ids, skip=True)
     desk = Desk(await store.terms(), files)
-    fired = 0
+    firing = Firing()
     for file in files.values():
         for clock in list(file.clocks.values()):
             due = sla.next_due(clock, desk.terms.outages)
             if file.clocks[clock.id].state == "running" and due is not None and due <= desk.now:
-                _fire(desk, file, clock)
-                fired += 1
+                firing.fired += 1
+                firing.lateness += _fire(desk, file, clock)
     await hand_over_leads(desk, store)
     await store.save(desk)
-    return fired
+    return firing
 
 
-def _fire(desk: Desk, file: LeadFile, clock: Clock) -> None:
+def _fire(desk: Desk, file: LeadFile, clock: Clock) -> list[float]:
+    """Fire one clock; return the lateness of its breach, if that is among what happened."""
     actor = Actor("clock", clock.kind)
     if clock.kind == "cool_down":
         snapshot = evaluation_of(file.snapshot) if file.snapshot else None
         carry_out(desk, file, CoolDownEnd(snapshot), actor)
-        return
+        return []
     fired = sla.fire(clock, desk.now, desk.terms.outages)
     events = [_guarded(file, clock, event) for event in fired.events]
     settle(desk, file, fired.clock, events)
     for event in events:
         if event.kind == "escalated":
             _act(desk, file, clock, event, actor)
+    breaches = [event for event in events if event.kind == "breached"]
+    return [(desk.now - breach.target_at).total_seconds() for breach in breaches]
 
 
 def _guarded(file: LeadFile, clock: Clock, event: SlaEvent) -> SlaEvent:

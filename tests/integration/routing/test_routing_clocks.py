@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from services.routing.adapters.reconcile import reconcile
 from services.routing.adapters.timer_rows import DUE_CLOCKS
 from services.routing.domain import lifecycle
 from services.routing.usecases.change_person import change_person
@@ -153,6 +154,21 @@ async def test_a_heartbeat_gap_is_an_outage_and_the_rep_is_not_punished_for_it(o
     assert (await office.lead("ld_1")).holder == first, "the acting rung waits for the lost time"
     await office.pass_time(minutes=6)
     assert (await office.lead("ld_1")).holder != first
+
+
+async def test_a_lead_that_cannot_be_fired_stops_no_other(office: Office) -> None:
+    await office.receive(a_snapshot("ld_1"), a_snapshot("ld_2"))
+    async with office.database.transaction() as tx:
+        await tx.connection.execute(
+            "UPDATE routing.clock SET body = body - 'terms' WHERE lead_id = 'ld_1' AND state = 'running'"
+        )
+    await office.pass_time(minutes=5)
+
+    assert [event["lead_id"] for _, event in await office.told(told.SLA_BREACHED)] == ["ld_2"]
+    await office.pass_time(minutes=5)
+    findings = await reconcile(office.database)
+    unfired = next(finding for finding in findings if finding.check == "no clock is left unfired")
+    assert len(unfired.problems) >= 1
 
 
 async def test_due_clocks_are_found_by_index(office: Office) -> None:
