@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,10 +70,19 @@ async def wire(
         )
         stack.push_async_callback(keys.close)
         quarantine = PostgresQuarantine(database, outbox_kept=OUTBOX_KEPT)
-        epoch = await _epoch(database)
+        parts = _Parts(
+            settings=settings,
+            database=database,
+            bus=bus,
+            clock=clock,
+            configs=configs,
+            quarantine=quarantine,
+            authenticate=keys.find,
+            epoch=await _epoch(database),
+        )
         yield WiredService(
             name="ingest",
-            api=_api(settings, database, bus, clock, configs, quarantine, keys.find, epoch),
+            api=_api(parts),
             views=IngestViews(quarantine, bus),
             roles=_roles(settings, database, bus),
         )
@@ -104,27 +114,33 @@ async def _epoch(database: Database) -> int:
         return int(await connection.fetchval("SELECT platform.current_epoch()"))
 
 
-def _api(
-    settings: IngestSettings,
-    database: Database,
-    bus: Bus,
-    clock: Clock,
-    configs: PostgresSourceConfigs,
-    quarantine: PostgresQuarantine,
-    authenticate: Authenticate,
-    epoch: int,
-) -> ASGIApp:
-    store = PostgresIntakeStore(database)
-    sources = CurrentSources(configs)
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the HTTP application is made of."""
+
+    settings: IngestSettings
+    database: Database
+    bus: Bus
+    clock: Clock
+    configs: PostgresSourceConfigs
+    quarantine: PostgresQuarantine
+    authenticate: Authenticate
+    epoch: int
+
+
+def _api(parts: _Parts) -> ASGIApp:
+    settings = parts.settings
+    store = PostgresIntakeStore(parts.database)
+    sources = CurrentSources(parts.configs)
     shape = Shape(settings.max_event_depth, settings.max_event_values)
-    find_sender = sender_finder(authenticate)
+    find_sender = sender_finder(parts.authenticate)
     tracking = TrackingDoor(
         find_sender=find_sender,
-        log=GuardedLog(bus, timeout_seconds=settings.bus_timeout_seconds),
+        log=GuardedLog(parts.bus, timeout_seconds=settings.bus_timeout_seconds),
         store=store,
         rules=Rules(CONTACT, shape, settings.max_event_bytes),
-        clock=clock,
-        epoch=epoch,
+        clock=parts.clock,
+        epoch=parts.epoch,
         max_batch_bytes=settings.max_batch_bytes,
         max_batch_messages=settings.max_batch_messages,
     )
@@ -133,12 +149,12 @@ def _api(
         store=store,
         contact=CONTACT,
         shape=shape,
-        clock=clock,
+        clock=parts.clock,
         find_sender=find_sender,
         max_bytes=settings.max_form_bytes,
     )
-    app = _framework(database, authenticate)
-    app.include_router(routes(Api(store, quarantine, configs, sources, CONTACT, shape)))
+    app = _framework(parts.database, parts.authenticate)
+    app.include_router(routes(Api(store, parts.quarantine, parts.configs, sources, CONTACT, shape)))
     hot = hot_paths(
         tracking,
         forms,

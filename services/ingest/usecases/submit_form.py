@@ -53,14 +53,8 @@ def prepare_submission(posted: Posted, sources: Sources) -> Prepared:
         fault = Unmappable(UNKNOWN_SOURCE, "no source of this name is configured")
     elif rules.allowed_origins and posted.headers.get("origin") not in {*rules.allowed_origins, None}:
         fault = Unmappable("foreign_origin", "the page that sent it is not one of the source's origins")
-    key = posted.idempotency_key or (idempotency_key(body, rules) if body else None)
-    if key:
-        key_hash = _hash(f"key\x00{key}")
-        message_id = f"form-{key_hash[:40]}"
-    else:
-        content = content_hash(body, rules) if body else sha256(posted.raw).hexdigest()
-        key_hash = _hash(f"content\x00{content}")
-        message_id = posted.submission_id
+    key_hash, by_content = _same_as(posted, body, rules)
+    message_id = posted.submission_id if by_content else f"form-{key_hash[:40]}"
     receipt = Receipt(
         submission_id=posted.submission_id,
         source=posted.source,
@@ -69,7 +63,19 @@ def prepare_submission(posted: Posted, sources: Sources) -> Prepared:
         headers=posted.headers,
         doorstep=posted.doorstep,
     )
-    return Prepared(receipt, source, body, fault, key_hash, by_content=not key)
+    return Prepared(receipt, source, body, fault, key_hash, by_content)
+
+
+def _same_as(posted: Posted, body: dict[str, Any] | None, source: Source) -> tuple[str, bool]:
+    """Return a digest that the same submission has each time, and whether it is of the content alone."""
+    if posted.idempotency_key:
+        return _hash(f"header\x00{posted.idempotency_key}"), False
+    content = content_hash(body, source) if body else sha256(posted.raw).hexdigest()
+    if body and (key := idempotency_key(body, source)):
+        # With the content: a token outlives the typo that its sender goes back to mend, and what one vendor
+        # calls `event_id` is another's name of a fair.
+        return _hash(f"key\x00{key}\x00{content}"), False
+    return _hash(f"content\x00{content}"), True
 
 
 async def submit_form(prepared: Prepared, intake: Intake, *, contact: Contact, shape: Shape) -> Settled:

@@ -63,6 +63,22 @@ async def test_the_same_content_within_the_window_is_one_event_and_later_another
     assert len({event.message_id for event in await world.outbox()}) == 2
 
 
+async def test_a_corrected_form_is_a_new_submission_although_its_token_is_the_same(
+    world: IngestWorld,
+) -> None:
+    for email in ("ada@exmaple.com", "ada@example.com"):
+        body = {**DEMO, "email": email, "submission_token": "t-1"}
+        assert (await world.client.post("/v1/forms/website", json=body)).json()["state"] == "accepted"
+    assert [event.person.email for event in await world.outbox()] == ["ada@exmaple.com", "ada@example.com"]
+
+
+async def test_a_token_holds_beyond_the_window_of_equal_content(world: IngestWorld) -> None:
+    body = {**DEMO, "submission_token": "t-1"}
+    await world.client.post("/v1/forms/website", json=body)
+    await world.rows("UPDATE ingest.submission_key SET claimed_at = claimed_at - interval '1 day'")
+    assert (await world.client.post("/v1/forms/website", json=body)).json()["state"] == "duplicate"
+
+
 async def test_a_retry_after_a_lost_answer_finds_its_idempotency_key(world: IngestWorld) -> None:
     for message in ("one", "two, written differently"):
         body = {**DEMO, "message": message}
