@@ -62,7 +62,7 @@ def compose(
             return {"database": await connection.fetchval("SELECT true")}
 
     own = create_app("Leadline", authenticate=authenticate, ready=ready)
-    own.include_router(pages.router(services))
+    own.include_router(pages.router(services, holders))
     own.include_router(letters.router(holders))
     applications: dict[ServiceName, ASGIApp] = {name: service.api for name, service in services.items()}
     documented: dict[str, ASGIApp] = {str(name): app for name, app in applications.items()}

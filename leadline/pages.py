@@ -8,13 +8,15 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from leadline.letters import Holder
+from leadline.reconcile import across
 from shared.contracts.topics import ServiceName
 from shared.runtime import Finding, WiredService
 from shared.web.auth import Reader
 from shared.web.problem import Problem
 
 
-def router(services: Mapping[ServiceName, WiredService]) -> APIRouter:
+def router(services: Mapping[ServiceName, WiredService], holders: Mapping[ServiceName, Holder]) -> APIRouter:
     """Return the routes `/v1/status`, `/v1/reconcile` and `/v1/leads/{id}/overview`."""
     routes = APIRouter(prefix="/v1", tags=["operations"])
 
@@ -39,6 +41,7 @@ def router(services: Mapping[ServiceName, WiredService]) -> APIRouter:
             for name, part in zip(services, parts, strict=True)
             for finding in part
         ]
+        findings += [finding_body("between", finding) for finding in await across(services, holders)]
         return {"ok": not any(finding["problems"] for finding in findings), "findings": findings}
 
     @routes.get("/leads/{lead_id}/overview")

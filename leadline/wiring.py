@@ -12,17 +12,16 @@ Services = dict[ServiceName, WiredService]
 @asynccontextmanager
 async def wire_all() -> AsyncIterator[Services]:
     """Wire ingest, scoring and routing from the environment's settings."""
+    from services.ingest.bootstrap import wire as wire_ingest
     from services.ingest.settings import IngestSettings
+    from services.routing.bootstrap import wire as wire_routing
     from services.routing.settings import RoutingSettings
+    from services.scoring.bootstrap import wire as wire_scoring
     from services.scoring.settings import ScoringSettings
-
-    from services.ingest import bootstrap as ingest
-    from services.routing import bootstrap as routing
-    from services.scoring import bootstrap as scoring
 
     async with AsyncExitStack() as stack:
         yield {
-            "ingest": await stack.enter_async_context(ingest.wire(IngestSettings())),
-            "scoring": await stack.enter_async_context(scoring.wire(ScoringSettings())),
-            "routing": await stack.enter_async_context(routing.wire(RoutingSettings())),
+            "ingest": await stack.enter_async_context(wire_ingest(IngestSettings())),
+            "scoring": await stack.enter_async_context(wire_scoring(ScoringSettings())),
+            "routing": await stack.enter_async_context(wire_routing(RoutingSettings())),
         }

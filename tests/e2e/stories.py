@@ -39,7 +39,7 @@ class Stories:
         return {**ending(lead), "breaches": len(breached_clocks(lead))}
 
     def lead_that_comes_back(self) -> Facts:
-        """Rejected with a reason, cooled down, and back with new evidence as a new cycle, for the other rep."""
+        """Rejected with a reason, cooled down, back with new evidence as a new cycle, for the other rep."""
         self._form("back", country="FR")
         first = self._open_handoff("back")
         self._act(first["id"], "reject", by=first["person_id"], reason="no_budget")
