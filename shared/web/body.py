@@ -85,44 +85,49 @@ def parse_json(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as refused:
         raise _explain(raw, refused) from None
-    check = _Check(limits)
-    check.walk(value)
+    bare = _STRING.sub(b'"', raw)
+    # Most bodies are small and flat; the careful walk is for those that could break a rule.
+    if b"\\u0000" in raw or bare.count(b"[") + bare.count(b"{") > limits.max_depth:
+        _walk(value, limits)
+    keys = _count_keys(value)
+    if keys > limits.max_keys:
+        raise Problem(400, "json_keys", f"The body has more than {limits.max_keys} keys.")
     # Repeated keys collapse while parsing: then the text has more of them than the value.
-    if _STRING.sub(b'"', raw).count(b":") != check.keys:
+    if bare.count(b":") != keys:
         raise Problem(400, "json_duplicate_key", "An object names the same key twice.")
     return value
 
 
-class _Check:
-    """Walks a parsed value iteratively, counting keys and refusing what cannot be stored."""
+def _count_keys(root: Any) -> int:
+    keys = 0
+    stack = [root]
+    while stack:
+        value = stack.pop()
+        if type(value) is dict:
+            keys += len(value)
+            stack.extend(item for item in value.values() if type(item) is dict or type(item) is list)
+        elif type(value) is list:
+            stack.extend(item for item in value if type(item) is dict or type(item) is list)
+    return keys
 
-    def __init__(self, limits: BodyLimits) -> None:
-        self._limits = limits
-        self.keys = 0
 
-    def walk(self, root: Any) -> None:
-        stack: list[tuple[Any, tuple[str | int, ...]]] = [(root, ())]
-        while stack:
-            value, path = stack.pop()
-            if isinstance(value, str):
-                if "\x00" in value:
-                    raise _bad("json_nul", path, "contains the character \\u0000")
-            elif isinstance(value, dict):
-                self._enter(path, len(value))
-                for key, item in value.items():
-                    if "\x00" in key:
-                        raise _bad("json_nul", path, "has a key that contains the character \\u0000")
-                    stack.append((item, (*path, key)))
-            elif isinstance(value, list):
-                self._enter(path, 0)
+def _walk(root: Any, limits: BodyLimits) -> None:
+    """Refuse NUL in any text and nesting beyond the limit, naming the place."""
+    stack: list[tuple[Any, tuple[str | int, ...]]] = [(root, ())]
+    while stack:
+        value, path = stack.pop()
+        if isinstance(value, str):
+            if "\x00" in value:
+                raise _bad("json_nul", path, "contains the character \\u0000")
+        elif isinstance(value, dict | list):
+            if len(path) >= limits.max_depth:
+                raise _bad("json_depth", path[:4], f"is nested deeper than {limits.max_depth} levels")
+            if isinstance(value, list):
                 stack.extend((item, (*path, index)) for index, item in enumerate(value))
-
-    def _enter(self, path: tuple[str | int, ...], keys: int) -> None:
-        self.keys += keys
-        if len(path) >= self._limits.max_depth:
-            raise _bad("json_depth", path[:4], f"is nested deeper than {self._limits.max_depth} levels")
-        if self.keys > self._limits.max_keys:
-            raise Problem(400, "json_keys", f"The body has more than {self._limits.max_keys} keys.")
+                continue
+            if any("\x00" in key for key in value):
+                raise _bad("json_nul", path, "has a key that contains the character \\u0000")
+            stack.extend((item, (*path, key)) for key, item in value.items())
 
 
 def _explain(raw: bytes, refused: orjson.JSONDecodeError) -> Problem:

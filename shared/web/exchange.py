@@ -4,9 +4,11 @@ import asyncio
 import re
 import secrets
 import time
+from functools import lru_cache
 from typing import Any
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.observability.metrics import HTTP_REQUESTS, HTTP_SECONDS
@@ -45,6 +47,8 @@ class Exchange:
         self._id = _request_id(scope)
         self._status = 0
         self._complete = False
+        self._started_at = 0.0
+        self._complete_at: float | None = None  # when the request had arrived, body and all
         self._overdue = False
         self._timer: asyncio.TimerHandle | None = None
         self._answer: asyncio.Task[None] | None = None
@@ -55,8 +59,14 @@ class Exchange:
         self._scope["leadline.request_id"] = self._id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._id)
-        has_body = self._scope["method"] in ("POST", "PUT", "PATCH")
-        self._set_timer(BODY_SECONDS if has_body else self._deadline_seconds, waiting_for_body=has_body)
+        loop = asyncio.get_running_loop()
+        self._started_at = loop.time()
+        if self._scope["method"] not in ("POST", "PUT", "PATCH"):
+            self._complete_at = self._started_at
+        # One timer for each request: it looks again later if the body came late.
+        self._timer = loop.call_at(
+            self._started_at + self._deadline_seconds, self._check_deadline, asyncio.current_task()
+        )
         try:
             await self._run(endpoint)
         finally:
@@ -90,8 +100,8 @@ class Exchange:
 
     async def _receive_and_note(self) -> Any:
         message = await self._receive()
-        if message["type"] == "http.request" and not message.get("more_body", False) and not self._status:
-            self._set_timer(self._deadline_seconds, waiting_for_body=False)
+        if self._complete_at is None and not message.get("more_body", False):
+            self._complete_at = asyncio.get_running_loop().time()
         return message
 
     async def _send_and_note(self, message: Any) -> None:
@@ -109,19 +119,21 @@ class Exchange:
             self._complete = True
         await self._send(message)
 
-    def _set_timer(self, seconds: float, *, waiting_for_body: bool) -> None:
-        self._cancel_timer()
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        self._timer = loop.call_later(seconds, self._on_deadline, task, waiting_for_body)
-
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _on_deadline(self, task: "asyncio.Task[Any] | None", waiting_for_body: bool) -> None:
-        if self._status or self._overdue or self._scope.get("leadline.no_deadline"):
+    def _check_deadline(self, task: "asyncio.Task[Any] | None") -> None:
+        if self._status or self._scope.get("leadline.no_deadline"):
+            return
+        loop = asyncio.get_running_loop()
+        waiting_for_body = self._complete_at is None
+        due = self._started_at + BODY_SECONDS
+        if self._complete_at is not None:
+            due = self._complete_at + self._deadline_seconds
+        if loop.time() < due:
+            self._timer = loop.call_at(due, self._check_deadline, task)
             return
         # Answered from here: the endpoint may be stuck where even its cancellation has to wait.
         self._overdue = True
@@ -131,7 +143,7 @@ class Exchange:
             else unavailable("deadline", "No answer in time; whether it was done is unknown. Try again.")
         )
         log.warning("http.deadline", code=problem.code, route=self._route_label())
-        self._answer = asyncio.get_running_loop().create_task(send_problem(self._send_on, problem, self._id))
+        self._answer = loop.create_task(send_problem(self._send_on, problem, self._id))
         if task is not None:
             task.cancel()
 
@@ -142,11 +154,20 @@ class Exchange:
     def _count(self, seconds: float) -> None:
         route = self._route_label()
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
-        HTTP_REQUESTS.labels(self._service, method, route, str(self._status)).inc()
-        HTTP_SECONDS.labels(self._service, route).observe(seconds)
+        requests, duration = _metrics(self._service, method, route, self._status)
+        requests.inc()
+        duration.observe(seconds)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@lru_cache(maxsize=2000)
+def _metrics(service: str, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return (
+        HTTP_REQUESTS.labels(service, method, route, str(status)),
+        HTTP_SECONDS.labels(service, route),
+    )
 
 
 def _request_id(scope: Scope) -> str:

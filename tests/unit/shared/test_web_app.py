@@ -244,3 +244,61 @@ async def test_a_given_request_id_comes_back() -> None:
         assert response.headers["x-request-id"] == "abcd-1234"
         strange = await http.get("/livez", headers={"x-request-id": "a b\tc"})
         assert strange.headers["x-request-id"] != "a b\tc"
+
+
+async def answer(app: ASGIApp, receive: Receive) -> int:
+    """Return the status that `app` gives to a POST whose body comes from `receive`."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/track", "headers": []}
+    await asyncio.wait_for(app(scope, receive, send), timeout=5)
+    assert sent[-1].get("more_body", False) is False
+    return int(sent[0]["status"])
+
+
+async def test_a_body_that_never_ends_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def track(scope: Scope, receive: Receive) -> bytes:
+        return await read_body(scope, receive)
+
+    monkeypatch.setattr("shared.web.exchange.BODY_SECONDS", 0.05)
+    app = dispatch(
+        application(), service="test", hot={("POST", "/v1/track"): hot(track)}, deadline_seconds=0.02
+    )
+    assert await answer(app, never) == 408
+
+
+async def test_the_deadline_counts_from_the_end_of_the_body() -> None:
+    arrived = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.15, arrived.set)
+
+    async def slowly() -> Any:
+        await arrived.wait()
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def track(scope: Scope, receive: Receive) -> bytes:
+        return await read_body(scope, receive)
+
+    app = dispatch(
+        application(), service="test", hot={("POST", "/v1/track"): hot(track)}, deadline_seconds=0.05
+    )
+    assert await answer(app, slowly) == 200
+
+
+async def test_a_client_that_hangs_up_gets_no_answer_and_does_no_harm() -> None:
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def track(scope: Scope, receive: Receive) -> bytes:
+        return await read_body(scope, receive)
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nobody listens")
+
+    app = dispatch(application(), service="test", hot={("POST", "/v1/track"): hot(track)})
+    await app({"type": "http", "method": "POST", "path": "/v1/track", "headers": []}, gone, send)
