@@ -34,18 +34,22 @@ from services.routing.domain.lifecycle import (
     Reopen,
     Win,
     apply,
+    legal_acts,
 )
 from services.routing.domain.merge import Side, merge, unmerge
 from tests.support.routing_leads import ANNA, BILAL, NOW, RECYCLE
 
 REPS = st.sampled_from(["anna", "bilal", "carmen"])
 ACTORS = st.sampled_from([ANNA, BILAL])
-PEOPLE_ACTS: st.SearchStrategy[Command] = st.one_of(
-    st.builds(Accept), st.builds(Contact), st.builds(Qualify, stage=st.sampled_from(RECYCLE.stages)),
-    st.builds(Win), st.builds(Lose), st.builds(Reject, reason=st.sampled_from(sorted(RECYCLE.reasons))),
-    st.builds(Recycle, reason=st.just("no_budget")), st.builds(Reassign, ladder=st.booleans()),
-    st.builds(HandBack), st.builds(Disqualify, reason=st.just("junk")), st.builds(Reopen),
-)  # fmt: skip
+REASONS = st.sampled_from(["no_budget", "no_budget", "no_budget", "junk", "do_not_contact"])
+ACT_COMMANDS: dict[str, st.SearchStrategy[Command]] = {
+    "accept": st.builds(Accept), "contact": st.builds(Contact),
+    "win": st.builds(Win), "lose": st.builds(Lose),
+    "qualify": st.builds(Qualify, stage=st.sampled_from(RECYCLE.stages)),
+    "reject": st.builds(Reject, reason=REASONS), "recycle": st.builds(Recycle, reason=REASONS),
+    "reassign": st.builds(Reassign, ladder=st.booleans()), "hand_back": st.builds(HandBack),
+    "disqualify": st.builds(Disqualify, reason=st.just("junk")), "reopen": st.builds(Reopen),
+}  # fmt: skip
 OPEN = ("assigned", "accepted", "working", "opportunity")
 LEADS = tuple("abcd")
 
@@ -115,8 +119,11 @@ class Routing(RuleBasedStateMachine):
     def time_passes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
 
-    @rule(lead=st.integers(0, 3), enters=st.booleans(), holds=st.booleans(), stale=st.booleans())
-    def a_snapshot_arrives(self, lead: int, enters: bool, holds: bool, stale: bool) -> None:
+    @rule(
+        lead=st.integers(0, 3), level=st.sampled_from("eeeeh-"), stale=st.sampled_from([False, False, True])
+    )
+    def a_snapshot_arrives(self, lead: int, level: str, stale: bool) -> None:
+        enters, holds = level == "e", level != "-"
         name = self.pick(lead)
         record = self.leads[name].record
         cycle = record.cycle - 1 if stale and record.cycle > 1 else record.cycle
@@ -129,6 +136,9 @@ class Routing(RuleBasedStateMachine):
     def the_decision_assigns(self, lead: int, rep: str) -> None:
         name = self.pick(lead)
         record = self.leads[name].record
+        if record.state == "nurturing":
+            self.command(name, EvaluateSnapshot(record.cycle, True, True))
+            record = self.leads[name].record
         if record.state == "qualified" and rep not in record.rejected_by | record.tried:
             self.command(name, Assign(self.new_id("h"), rep, "team", self.new_id("d")))
         elif record.state == "opportunity":
@@ -136,21 +146,26 @@ class Routing(RuleBasedStateMachine):
         else:
             self.command(name, Enqueue("triage"))
 
-    @rule(lead=st.integers(0, 3), act=PEOPLE_ACTS, actor=ACTORS)
-    def somebody_acts(self, lead: int, act: Command, actor: Actor) -> None:
+    @rule(
+        lead=st.integers(0, 3),
+        actor=ACTORS,
+        data=st.data(),
+        lawful=st.sampled_from([True, True, True, False]),
+    )
+    def somebody_acts(self, lead: int, actor: Actor, data: st.DataObject, lawful: bool) -> None:
         name = self.pick(lead)
+        acts = legal_acts(self.leads[name].record.state) if lawful else ()
+        act = data.draw(ACT_COMMANDS[data.draw(st.sampled_from(acts or tuple(ACT_COMMANDS)))])
         holder = self.leads[name].handoff
         outcome = self.command(name, act, actor)
         if outcome and outcome.changed and isinstance(act, Reject) and holder:
             self.rejected.add((name, holder.person_id))
-            again = apply(
-                outcome.record, outcome.closed, act, ANNA if actor == ANNA else BILAL, RECYCLE, self.now
-            )
-            assert not again.changed
+            assert not apply(outcome.record, outcome.closed, act, actor, RECYCLE, self.now).changed
 
     @rule(lead=st.integers(0, 3))
     def a_cool_down_ends(self, lead: int) -> None:
         name = self.pick(lead)
+        self.now = max(self.now, self.leads[name].record.cool_down_until or self.now)
         self.command(name, CoolDownEnd(EvaluateSnapshot(self.leads[name].record.cycle, True, True)))
 
     @rule(lead=st.integers(0, 3), dice=st.integers(0, 9))
