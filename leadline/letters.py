@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from shared.bus.port import Bus, BusUnavailable
 from shared.consumer import dead_letters
 from shared.consumer.dead_letters import DeadLetter, LetterNotHeld
-from shared.contracts.topics import SERVICES, ServiceName
+from shared.consumer.positions import resume
+from shared.contracts.topics import SERVICES, ServiceName, consumer_group
 from shared.db.database import Database
 from shared.web.auth import Admin, Reader
 from shared.web.problem import Problem, unavailable
@@ -94,6 +95,12 @@ def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
         except LetterNotHeld:
             raise _not_held(service, letter_id) from None
         return summary(service, letter)
+
+    @routes.post("/{service}/resume")
+    async def resume_consumer(service: ServiceName, _: Admin) -> dict[str, Any]:
+        """Let a consumer go on that stopped after too many failures in a row: the next are set aside too."""
+        resumed = await resume(holders[service].database, consumer_group(service))
+        return {"service": service, "partitions": resumed}
 
     return routes
 

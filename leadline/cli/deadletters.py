@@ -56,6 +56,13 @@ def discard_letter(
     _act("discard", service, letter, url, key, as_json=as_json)
 
 
+@app.command("resume")
+def resume_consumer(service: Service, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+    """Let a consumer go on that stopped after too many failures in a row; what fails next is held too."""
+    with connect(url, key, scope="admin") as leadline:
+        show(leadline.post(f"/v1/deadletters/{service}/resume"), as_json=as_json)
+
+
 def _act(action: str, service: str, letter: str, url: str | None, key: str | None, *, as_json: bool) -> None:
     with connect(url, key, scope="admin") as leadline:
         show(leadline.post(f"/v1/deadletters/{service}/{letter}/{action}"), as_json=as_json)

@@ -243,7 +243,7 @@ END;
 
 -- Drops whole days before `p_before`, oldest first, and stops at the first day that some group still needs.
 CREATE FUNCTION bus.trim_before(p_before date) RETURNS TABLE (day date, dropped boolean, held_by text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' AS $$
 #variable_conflict use_column
 BEGIN
     IF NOT EXISTS (SELECT FROM bus.day d WHERE d.day < p_before) THEN

@@ -233,7 +233,7 @@ class Consumer:
             raise TooManyFailures(
                 f"group {self.group}: {failed + 1} messages in a row failed in {part.partition.topic}/"
                 f"{part.partition.number}, the last at offset {record.offset} with {describe(fault)}; nothing"
-                " more is dead-lettered. Mend the handler, or resume the group to set these aside too"
+                " more is dead-lettered. Mend the handler, or set them aside too: leadline deadletters resume"
             ) from fault
         rejection = Rejection(record, "handler_failed", describe(fault))
         async with self._database.transaction() as tx:
