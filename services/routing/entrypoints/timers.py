@@ -20,6 +20,7 @@ from shared.observability.metrics import BREACH_LATENESS, CLOCKS_FIRED, LEADS_SE
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.25  # half of the half second within which a breach is recorded
+SHORTEST_SECONDS = 0.005
 BEAT_SECONDS = 5.0
 LEADS_AT_ONCE = 50  # leads fired in one transaction: well under its 500 ms
 CLOCKS_AT_ONCE = 200
@@ -55,8 +56,8 @@ class Timers:
         while not stop.is_set():
             try:
                 await self._beat()
-                await self.turn()
-                pause = await self._pause()
+                fired = await self.turn()
+                pause = await self._pause(fired)
             except Exception as fault:
                 if not is_transient(fault):
                     raise
@@ -114,8 +115,10 @@ class Timers:
             async with self._database.transaction() as tx:
                 offset = await drain_page(self._store_of(tx, now), queue, turn, offset)
 
-    async def _pause(self) -> float:
+    async def _pause(self, fired: int) -> float:
+        """Sleep until the next is due; what is due and did not fire is held by somebody: it can wait."""
         until = await self._due.until_next()
-        if until is None:
+        seconds = until.total_seconds() if until is not None else POLL_SECONDS
+        if seconds <= 0 and not fired:
             return POLL_SECONDS
-        return min(POLL_SECONDS, max(0.005, until.total_seconds()))
+        return min(POLL_SECONDS, max(SHORTEST_SECONDS, seconds))

@@ -152,6 +152,9 @@ async def test_a_heartbeat_gap_is_an_outage_and_the_rep_is_not_punished_for_it(o
     (breach,) = await office.told(told.SLA_BREACHED)
     assert breach[1]["during_outage"] is True
     assert (await office.lead("ld_1")).holder == first, "the acting rung waits for the lost time"
+    assert await office.timers.turn(office.now) == 0
+    async with office.database.connection() as connection:
+        assert await connection.fetchval("SELECT min(wakes_at) FROM routing.clock") > office.now
     await office.pass_time(minutes=6)
     assert (await office.lead("ld_1")).holder != first
 

@@ -1,6 +1,7 @@
 """Routing over HTTP with its roles running: commands, reads, people, policy, feed."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,31 @@ async def test_status_and_known_leads_tell_what_routing_holds(world: RoutingWorl
     assert page is not None
     assert page["state"] == "assigned"
     assert [queue["id"] for queue in (await world.get("/v1/queues"))["data"]] == ["triage"]
+
+
+async def test_the_running_timer_records_a_breach_in_time_and_never_early(world: RoutingWorld) -> None:
+    default = DEFAULT_POLICY.read_text(encoding="utf-8")
+    hasty = """
+sla:
+  - id: hasty
+    clocks:
+      assign: {target: 10m, calendar: always}
+      accept: {target: 1s, calendar: always}
+      first_touch: {target: 10m, calendar: always}
+      qualify: {target: 10m, calendar: always}
+      stage_age: {target: 10m, calendar: always}
+"""
+    push = await world.client.put(
+        "/v1/policies",
+        content=ALWAYS_OPEN + hasty + default[default.index("\nrecycle:") :],
+        headers={"authorization": f"Bearer {world.admin_key}"},
+    )
+    assert push.status_code == 200, push.text
+    await _handed_over(world, "ld_1")
+
+    async def breached() -> list[Any]:
+        return list((await world.get("/v1/sla/clocks?breached=true"))["data"])
+
+    (clock,) = await eventually(breached)
+    late = datetime.fromisoformat(clock["breached_at"]) - datetime.fromisoformat(clock["due_at"])
+    assert timedelta(0) <= late < timedelta(seconds=2)
