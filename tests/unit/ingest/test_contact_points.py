@@ -1,7 +1,7 @@
 """One spelling for each address and number."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.adapters.contact_points import canonical_email, canonical_phone
@@ -50,6 +50,7 @@ def test_numbers(text: str, region: str | None, number: str | None) -> None:
     assert canonical_phone(text, region) == number
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_an_address_in_its_final_spelling_or_none(text: str) -> None:
     email = canonical_email(text)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.domain.errors import Malformed
@@ -51,6 +51,7 @@ def test_what_no_form_sends_is_malformed(raw: bytes) -> None:
         read_body(raw)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(alphabet='ab=&[]%{}":,-\r\n', max_size=200).map(str.encode))
 def test_any_bytes_are_a_body_or_malformed(raw: bytes) -> None:
     try:
@@ -59,6 +60,7 @@ def test_any_bytes_are_a_body_or_malformed(raw: bytes) -> None:
         return
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(alphabet="ab[]", min_size=1, max_size=8), st.text(max_size=3)), max_size=8))
 def test_brackets_never_lose_a_value(pairs: list[tuple[str, str]]) -> None:
     def values(part: Any) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.adapters.contact_points import CONTACT
@@ -214,6 +214,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["email", "phone", "answers", "data", "x.json", "form"]), JSON))
 def test_arbitrary_bodies_are_mapped_or_unmappable(body: dict[str, Any]) -> None:
     find_fields(body)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.adapters.contact_points import CONTACT
@@ -170,6 +170,7 @@ def test_an_endless_message_id_is_shortened_to_its_digest() -> None:
     assert len(message_id({"messageId": "x" * 5000}, body_hash({}))) < 100
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=10), JSON)
 def test_arbitrary_json_is_an_activity_or_unmappable(message: dict[str, Any], sent_at: Any) -> None:
     try:
