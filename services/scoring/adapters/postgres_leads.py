@@ -41,7 +41,7 @@ WHERE NOT EXISTS (SELECT FROM scoring.redirect r WHERE r.lead_id = p.lead_id)
 
 _REDIRECT = """
 WITH gone AS (
-    SELECT n.loser, n.survivor, l.merged_ids,
+    SELECT n.loser, n.survivor, l.merged_ids, l.entered_event_id,
         EXISTS (SELECT FROM scoring.snapshot s WHERE s.lead_id = n.loser) AS published
     FROM unnest($1::text[], $2::text[]) AS n (loser, survivor)
     JOIN scoring.lead l ON l.lead_id = n.loser
@@ -55,7 +55,11 @@ WITH gone AS (
 ), redirected AS (
     INSERT INTO scoring.redirect (lead_id, survivor_id, at) SELECT loser, survivor, $3 FROM gone
 )
-UPDATE scoring.lead l SET merged_ids = ARRAY(SELECT DISTINCT unnest(l.merged_ids || told.ids) ORDER BY 1)
+UPDATE scoring.lead l SET
+    merged_ids = ARRAY(SELECT DISTINCT unnest(l.merged_ids || told.ids) ORDER BY 1),
+    entered_event_id = coalesce(l.entered_event_id, (
+        SELECT g.entered_event_id FROM gone g WHERE g.survivor = l.lead_id AND g.entered_event_id IS NOT NULL
+        ORDER BY g.loser LIMIT 1))
 FROM told WHERE l.lead_id = told.survivor
 """
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from services.scoring.adapters.jsonb import to_jsonb
 from services.scoring.usecases.ports import Announcement, Merge, Split, Standing
 from shared.contracts import leads
 from shared.contracts.topics import LEADS
@@ -72,7 +73,7 @@ class PostgresSnapshots:
             [s.revision for s in snapshots],
             [s.as_of for s in snapshots],
             [event.payload for event in events],
-            [msgspec.json.encode(a.told).decode().replace("\\u0000", "") for a in announcements],
+            [to_jsonb(a.told) for a in announcements],
         )
         await append(self.tx, events)
 

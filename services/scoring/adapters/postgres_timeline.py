@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from services.scoring.adapters.jsonb import to_jsonb
 from services.scoring.adapters.keys import identity_of, key_of
 from services.scoring.domain.activity import Activity
 from services.scoring.domain.identity import Identity
@@ -117,11 +118,6 @@ def _key(kind: str, value: str | None) -> str | None:
     return f"{kind}:{value}" if value else None
 
 
-def _json(value: Any) -> str:
-    """Encode for jsonb, which refuses the NUL character that JSON allows."""
-    return msgspec.json.encode(value).decode().replace("\\u0000", "")
-
-
 @dataclass(frozen=True, slots=True)
 class PostgresTimeline:
     """`usecases.ports.TimelineStore` inside one transaction."""
@@ -172,7 +168,7 @@ class PostgresTimeline:
                 place = key_of(owners[activity.event_id]), name
                 latest[place] = activity.occurred_at, activity.event_id, value
         rows = [
-            (*place, _json(v), at, event)
+            (*place, to_jsonb(v), at, event)
             for place, (at, event, v) in sorted(latest.items(), key=lambda i: i[0])
         ]
         if rows:
@@ -218,8 +214,8 @@ def _row(entry: Entry) -> tuple[Any, ...]:
     return (
         a.event_id, a.occurred_at, a.received_at, a.body_hash, a.source, a.kind, a.name,
         _key("a", a.anonymous_id), _key("u", a.user_id), _key("e", a.email), ",".join(entry.signals),
-        entry.bot, entry.url, entry.content.decode().replace("\\u0000", ""),
-        _json(a.traits) if a.traits else None,
+        entry.bot, entry.url, to_jsonb(entry.content),
+        to_jsonb(a.traits) if a.traits else None,
     )  # fmt: skip
 
 

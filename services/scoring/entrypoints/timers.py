@@ -28,6 +28,10 @@ SELECT s.lead_id FROM scoring.snapshot s JOIN scoring.lead l ON l.lead_id = s.le
 WHERE s.epoch < platform.current_epoch() AND l.contactable ORDER BY s.lead_id LIMIT $1
 """
 
+_POSTPONE = """
+UPDATE scoring.decay_timer SET due_at = statement_timestamp() + interval '5 minutes' WHERE lead_id = $1
+"""
+
 OpenEngine = Callable[[Transaction], Awaitable[Engine]]
 OpenStores = Callable[[Transaction], Stores]
 
@@ -82,7 +86,29 @@ class ScoreTimers:
         lead_ids = await self._found(query)
         if not lead_ids:
             return 0
+        try:
+            return await self._score(lead_ids, force=force)
+        except Exception as fault:
+            if is_transient(fault):
+                raise
+            return await self._one_by_one(lead_ids, force=force)
+
+    async def _score(self, lead_ids: Sequence[str], *, force: bool) -> int:
         async with self._database.transaction() as tx:
             return await rescore_due(
                 lead_ids, self._open_stores(tx), await self._open_engine(tx), force=force
             )
+
+    async def _one_by_one(self, lead_ids: Sequence[str], *, force: bool) -> int:
+        """Keep one lead that cannot be scored from holding up the others: it is tried again later."""
+        done = 0
+        for lead_id in lead_ids:
+            try:
+                done += await self._score([lead_id], force=force)
+            except Exception as fault:
+                if is_transient(fault):
+                    raise
+                log.warning("lead_not_scored", lead_id=lead_id, fault=type(fault).__name__)
+                async with self._database.connection() as connection:
+                    await connection.execute(_POSTPONE, lead_id)
+        return done

@@ -19,12 +19,12 @@ from shared.ids import new_lead_id
 class Entry:
     """One activity ready to be stored.
 
-    `content`: JSON of what the columns do not hold; `bot`: why it earns nothing.
+    `content`: what the columns do not hold, as plain data; `bot`: why it earns nothing.
     """
 
     activity: Activity
     signals: tuple[str, ...]
-    content: bytes
+    content: Mapping[str, Any]
     bot: str | None = None
     url: str | None = None
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
-
-import msgspec
+from uuid import UUID
 
 from services.scoring.domain.activity import Activity
 from services.scoring.domain.compile import CompiledModel
@@ -13,6 +12,7 @@ from shared.contracts.activity import ActivityRecorded
 
 BotVerdict = Callable[[ActivityRecorded], str | None]
 NUL = "\x00"
+MAX_ID = 500  # characters; longer ones do not fit into an index
 
 
 class UnusableActivity(ValueError):
@@ -38,9 +38,11 @@ def read_activity(message: ActivityRecorded, compiled: CompiledModel, bot_verdic
     )
     if any(NUL in text for text in texts if text):
         raise UnusableActivity("nul_character", "an id or a name holds the NUL character")
+    if any(len(value) > MAX_ID for value in (*named, message.previous_id) if value):
+        raise UnusableActivity("id_too_long", f"an id or e-mail has more than {MAX_ID} characters")
     bot = bot_verdict(message)
     activity = Activity(
-        event_id=message.event_id.lower(),
+        event_id=_event_id(message.event_id),
         kind=message.kind,
         name=message.name,
         occurred_at=message.occurred_at,
@@ -59,6 +61,13 @@ def read_activity(message: ActivityRecorded, compiled: CompiledModel, bot_verdic
     return Entry(activity, compiled.signals(activity), _content(message), bot, message.context.url)
 
 
+def _event_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise UnusableActivity("bad_event_id", "the event id is not a UUID") from None
+
+
 def _traits(message: ActivityRecorded) -> dict[str, Any]:
     traits = canonical_traits(message.person.traits)
     traits.pop("email", None)  # an e-mail is an identity, in its canonical form
@@ -67,7 +76,7 @@ def _traits(message: ActivityRecorded) -> dict[str, Any]:
     return {name: value for name, value in traits.items() if NUL not in name}
 
 
-def _content(message: ActivityRecorded) -> bytes:
+def _content(message: ActivityRecorded) -> dict[str, Any]:
     """Return what the columns do not hold, for rescoring and for the lead's page."""
     context = message.context
     content = {
@@ -79,4 +88,4 @@ def _content(message: ActivityRecorded) -> bytes:
         "referrer": context.referrer,
         "title": context.title,
     }
-    return msgspec.json.encode({name: value for name, value in content.items() if value})
+    return {name: value for name, value in content.items() if value}

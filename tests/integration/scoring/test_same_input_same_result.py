@@ -114,7 +114,7 @@ def entry(activity: Activity, compiled: CompiledModel) -> Entry:
     traits = canonical_traits(activity.traits)
     traits.pop("email", None)
     known = replace(activity, event_id=str(UUID(activity.event_id)), traits=traits)
-    return Entry(known, compiled.signals(known), b"{}", "crawler" if activity.bot else None)
+    return Entry(known, compiled.signals(known), {}, "crawler" if activity.bot else None)
 
 
 async def perform(world: World, step: Step) -> None:

@@ -69,3 +69,24 @@ async def test_a_new_epoch_publishes_every_current_snapshot_once_more(
     assert sorted((s.person.email, s.epoch) for s in told) == [
         ("ada@acme.example", 1), ("ada@acme.example", 2), ("bob@acme.example", 1), ("bob@acme.example", 2),
     ]  # fmt: skip
+
+
+async def test_one_lead_that_cannot_be_scored_does_not_hold_up_the_others(
+    service_database: OpenService,
+) -> None:
+    world = World(await service_database("scoring"))
+    form = {"kind": "form", "name": "demo"}
+    await world.record(
+        activity(1, 1, email="ada@acme.example", traits={"title": "Director"}, **form),
+        activity(2, 2, email="bob@acme.example", **form),
+    )
+    bad, good = [await world.lead_of("email", f"{name}@acme.example") for name in ("ada", "bob")]
+    await world.fetch("UPDATE scoring.snapshot SET told = '{}' WHERE lead_id = $1", bad)
+    dues = {r["lead_id"]: r["due_at"] for r in await world.fetch("SELECT * FROM scoring.decay_timer")}
+    world.now = max(dues.values())
+    role = timers(world)
+    assert await role.turn() == 1
+    later = {r["lead_id"]: r["due_at"] for r in await world.fetch("SELECT * FROM scoring.decay_timer")}
+    assert later[good] > world.now
+    # The faulty one is put off by the database's clock, which is far ahead of this test's.
+    assert later[bad] > later[good]
