@@ -72,7 +72,13 @@ class EmbeddedPostgres:
         self.data = self.directory / "postgres"
         self.log = self.directory / "postgres.log"
         self.data.mkdir(parents=True, exist_ok=True)
-        self._server: Any = PostgresServer(self.data, cleanup_mode=None)
+        try:
+            self._server: Any = PostgresServer(self.data, cleanup_mode=None)
+        except (OSError, subprocess.CalledProcessError) as failed:
+            raise EmbeddedUnavailable(
+                "PostgreSQL refuses to run as root, and the user `pgserver` for it cannot be made:"
+                " run as another user, or name a server with --database"
+            ) from failed
         self._socket_directory = self._choose_socket_directory()
 
     def url(self, database: str = DATABASE) -> str:

@@ -28,8 +28,6 @@ from shared.db.pool import create_pool
 __all__ = ["database_url", "empty_database_url", "module_database_url", "postgres_server", "service_database"]
 
 ROOT = Path(__file__).resolve().parents[2]
-# LEADLINE_TEST_REVISION=0002 keeps the template off revisions that do not run yet.
-REVISION = os.environ.get("LEADLINE_TEST_REVISION", "head")
 TEMPLATE_SOURCES = ("migrations", "shared/db", "shared/bus")
 
 OpenService = Callable[[ServiceName], Awaitable[Database]]
@@ -82,7 +80,7 @@ def with_user(url: str, user: str) -> str:
 
 
 def _template_name() -> str:
-    digest = hashlib.sha256(REVISION.encode())
+    digest = hashlib.sha256()
     for folder in TEMPLATE_SOURCES:
         for path in sorted((ROOT / folder).rglob("*.*")):
             if path.suffix in (".py", ".sql"):
@@ -99,7 +97,7 @@ async def _ensure_template(server: str) -> str:
             building = f"{name}_building"
             await connection.execute(f'DROP DATABASE IF EXISTS "{building}" WITH (FORCE)')
             await connection.execute(_create_database(connection, building))
-            await asyncio.to_thread(migrate.upgrade, with_database(server, building), REVISION)
+            await asyncio.to_thread(migrate.upgrade, with_database(server, building))
             await connection.execute(f'ALTER DATABASE "{building}" RENAME TO "{name}"')
     finally:
         await connection.close()
