@@ -173,17 +173,20 @@ def _accept(draft: Draft, _: Accept) -> None:
     draft.effects["accepted"] = "explicit"
 
 
-def _contact(draft: Draft, _: Contact) -> None:
+def _contact(draft: Draft, command: Contact) -> None:
+    handoff = draft.open_handoff()
+    at = min(max(command.at or draft.now, handoff.assigned_at), draft.now)
+    told_late = at if at < draft.now else None
     if draft.record.state == "assigned":
-        draft.move("accepted", "contacted", act_done=True)
-        draft.update_handoff("accept", state="accepted", accepted_at=draft.now)
+        draft.move("accepted", "contacted", act_done=True, acted_at=told_late)
+        draft.update_handoff("accept", state="accepted", accepted_at=at)
         draft.effects["accepted"] = "implied"
     if draft.record.state == "accepted":
-        draft.move("working", act_done=True)
-        draft.update_handoff("contact", state="working", contacted_at=draft.now)
+        draft.move("working", act_done=True, acted_at=told_late)
+        draft.update_handoff("contact", state="working", contacted_at=at)
     else:
         # A closer's hand-off starts as an opportunity; their first call is still news.
-        draft.update_handoff("contact", contacted_at=draft.now)
+        draft.update_handoff("contact", contacted_at=at)
     draft.effects["contacted"] = True
 
 

@@ -1,6 +1,7 @@
 """What can be asked of a lead or its hand-off, by whom."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 
@@ -67,9 +68,13 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Evidence of contact (first touch); while assigned it implies acceptance."""
+    """Evidence of contact (first touch); while assigned it implies acceptance.
+
+    `at`: when it happened, where that is told later; it counts from the hand-off on, and never after now.
+    """
 
     channel: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

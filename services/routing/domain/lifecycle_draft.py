@@ -32,13 +32,15 @@ class Draft:
     moves: list[Move] = field(default_factory=list)
     clocks: list[ClockChange] = field(default_factory=list)
 
-    def move(self, to: State, reason: str = "", *, act_done: bool = False) -> None:
+    def move(
+        self, to: State, reason: str = "", *, act_done: bool = False, acted_at: datetime | None = None
+    ) -> None:
         """Take one step of the table; `act_done`: the clock of the state left was met, not called off."""
         row = TABLE[self.record.state]
         if to not in row.moves:
             raise IllegalMove(f"going to {to}", self.record.state, legal_acts(self.record.state))
         if row.clock:
-            self.clocks.append(ClockChange("stop" if act_done else "cancel", row.clock))
+            self.clocks.append(ClockChange("stop" if act_done else "cancel", row.clock, acted_at))
         after = TABLE[to].clock
         if after:
             self.clocks.append(ClockChange("start", after))

@@ -96,10 +96,14 @@ class CycleOpened:
 
 @dataclass(frozen=True, slots=True)
 class ClockChange:
-    """`start` a clock of the lead or its hand-off; `stop`: its act happened; `cancel`: not asked any more."""
+    """`start` a clock of the lead or its hand-off; `stop`: its act happened; `cancel`: not asked any more.
+
+    `at`: when the act happened, where it is told of later than that; None means now.
+    """
 
     action: Literal["start", "stop", "cancel"]
     kind: ClockKind
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,11 +250,12 @@ def guarded_action(event: SlaEvent, terms: Terms, reassigns: int) -> RungAction:
 
 
 def stop(clock: Clock, at: datetime, now: datetime, outages: Sequence[Span] = ()) -> Fired:
-    """The act happened at `at` (<= now): the clock is met; an act at the target instant is in time.
+    """The act happened at `at` (<= now, at least the start): the clock is met; at the target is in time.
 
     A warning or breach due before `at` and not yet recorded is recorded now. A breach recorded although
     the act was in time is corrected, not deleted; that holds for a cancelled clock too.
     """
+    at = max(at, clock.started_at)
     if clock.state == "running":
         late = [s for s in _steps(clock, outages) if s.due_at < at and s.kind != "escalated"]
         fired = _fired(clock, late, now, outages)

@@ -118,6 +118,24 @@ def test_contact_while_assigned_implies_acceptance() -> None:
     assert ClockChange("start", "qualify") in outcome.clocks
 
 
+def test_contact_told_late_counts_from_when_it_happened() -> None:
+    record, handoff = in_state("assigned")
+    called, told = NOW + timedelta(minutes=5), NOW + timedelta(hours=2)
+    outcome = do(record, handoff, Contact("phone", called), now=told)
+    assert outcome.handoff is not None
+    assert outcome.handoff.accepted_at == outcome.handoff.contacted_at == called
+    assert ClockChange("stop", "accept", called) in outcome.clocks
+    assert outcome.record.since == told
+
+
+def test_contact_before_the_hand_off_or_in_the_future_is_moved_to_where_it_counts() -> None:
+    record, handoff = in_state("assigned")
+    for said, counted in ((NOW - timedelta(days=1), NOW), (NOW + timedelta(days=1), NOW)):
+        outcome = do(record, handoff, Contact("phone", said))
+        assert outcome.handoff is not None
+        assert outcome.handoff.contacted_at == counted
+
+
 @pytest.mark.parametrize(
     ("state", "command"), [("accepted", Accept()), ("working", Contact()), ("won", Win())]
 )
