@@ -9,8 +9,8 @@ import fcntl
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import httpx2
 from leadline.children import Child, ChildSpec
 from leadline.first_keys import first_keys
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
-from shared.process import STOPPED_BY_SECOND_SIGNAL, listen
+from shared.process import listen, stop_on_signals
 
 LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
 # The processes of a supervisor that was killed give the port up when they have drained.
@@ -116,7 +116,16 @@ class Standalone:
         (self._options.data_dir / "logs").mkdir(exist_ok=True)
         with _locked(self._options.data_dir):
             storage = Storage(self._options)
-            async with self._stop_on_signals(storage) as stop:
+
+            def draining() -> None:
+                self._say("finishing what is in hand; once more to stop at once")
+
+            def at_once() -> None:
+                for child in self._children.values():
+                    child.kill()
+                storage.stop_at_once()
+
+            async with stop_on_signals(draining=draining, at_once=at_once) as stop:
                 with await self._listener(stop) as listener:
                     await self._supervise(stop, storage, listener, announce, follow)
 
@@ -215,28 +224,6 @@ class Standalone:
                     raise CannotStart(
                         f"the api is not ready after {READY_PATIENCE_SECONDS:.0f} s", f"tail {logs}/*.log"
                     )
-
-    @asynccontextmanager
-    async def _stop_on_signals(self, storage: Storage) -> AsyncIterator[asyncio.Event]:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def on_signal() -> None:
-            if stop.is_set():
-                for child in self._children.values():
-                    child.kill()
-                storage.stop_at_once()
-                os._exit(STOPPED_BY_SECOND_SIGNAL)
-            self._say("finishing what is in hand; once more to stop at once")
-            stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, on_signal)
-        try:
-            yield stop
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
 
 
 @contextmanager

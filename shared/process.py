@@ -29,6 +29,8 @@ log = structlog.get_logger()
 # A batch is at most half a second of work; what has not ended by then is stuck, and its successor redoes it.
 DRAIN_SECONDS = 10.0
 STOPPED_BY_SECOND_SIGNAL = 130
+# Whoever stops a group of processes may reach one of them twice, directly and through its parent.
+ONE_SIGNAL_SECONDS = 0.3
 # The end of this pipe is held by the supervisor alone: it closes when the supervisor dies, however it dies.
 PARENT_PIPE_VARIABLE = "LEADLINE_PARENT_PIPE"
 
@@ -130,17 +132,35 @@ async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
 
 
+def _nothing() -> None:
+    """Leave nothing behind that would have to be ended first."""
+
+
+def _note_draining() -> None:
+    log.info("process.draining")
+
+
 @asynccontextmanager
-async def stop_on_signals() -> AsyncIterator[asyncio.Event]:
-    """Give an event that the first SIGTERM or SIGINT sets; the second ends the process where it stands."""
+async def stop_on_signals(
+    *, draining: Callable[[], None] = _note_draining, at_once: Callable[[], None] = _nothing
+) -> AsyncIterator[asyncio.Event]:
+    """Give an event that the first SIGTERM or SIGINT sets; the second ends the process where it stands.
+
+    `draining` is called at the first, `at_once` just before the end at the second.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    first_at = 0.0
 
     def on_signal() -> None:
-        if stop.is_set():
+        nonlocal first_at
+        if not stop.is_set():
+            first_at = loop.time()
+            draining()
+            stop.set()
+        elif loop.time() - first_at > ONE_SIGNAL_SECONDS:
+            at_once()
             os._exit(STOPPED_BY_SECOND_SIGNAL)
-        log.info("process.draining")
-        stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)

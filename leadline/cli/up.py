@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from leadline.standalone import Ready
 
 
+DEMO = (
+    "This is an example company with a month of history, invented visitors, salespeople and a CRM. Its SLA",
+    "targets are seconds to minutes instead of hours, so every kind of event shows within three minutes.",
+)
+
+
 def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
@@ -36,7 +42,7 @@ def up(
                 {"url": ready.url, "storage": ready.storage, "bus": ready.bus, "keys": dict(ready.keys)}
             )
         else:
-            for line in welcome(ready):
+            for line in welcome(ready, demo=demo):
                 print(line, flush=True)
 
     def say(line: str) -> None:
@@ -52,7 +58,7 @@ def up(
     say("stopped")
 
 
-def welcome(ready: "Ready") -> list[str]:
+def welcome(ready: "Ready", *, demo: bool) -> list[str]:
     """Return the block that greets a newcomer: where everything is, and three things to try as they stand."""
     facts = {
         "url": ready.url,
@@ -66,6 +72,8 @@ def welcome(ready: "Ready") -> list[str]:
     lines += [f"  {name:<{width}}  {value}" for name, value in facts.items()]
     lines += ["", "Try:", ""]
     lines += [f"  {command}" for command in things_to_try(ready)]
+    if demo:
+        lines += ["", *DEMO]
     return [*lines, "", "What happens to leads follows here, one line each. Ctrl-C stops.", ""]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from shared import process
 from shared.process import PARENT_PIPE_VARIABLE, RoleEnded, run_roles
+from tests.support.eventually import eventually_sync
 
 
 class Waits:
@@ -102,3 +104,33 @@ def test_the_first_signal_drains_a_process() -> None:
     output, _ = child.communicate(timeout=30)
     assert "drained\n" in output
     assert child.returncode == 0
+
+
+STUBBORN = """
+import asyncio, sys
+from shared.process import run_process
+async def main(stop):
+    print("up", flush=True)
+    await stop.wait()
+    print("draining", flush=True)
+    await asyncio.Event().wait()
+sys.exit(run_process(main))
+"""
+
+
+def test_two_signals_at_once_count_as_one_and_a_later_one_stops_at_once() -> None:
+    child = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    child.send_signal(signal.SIGTERM)
+    child.send_signal(signal.SIGINT)
+    output = child.stdout
+    eventually_sync(lambda: "draining" in output.readline(), timeout_seconds=20)
+
+    def stopped() -> bool:
+        child.send_signal(signal.SIGTERM)
+        return child.poll() is not None
+
+    eventually_sync(stopped, timeout_seconds=20)
+    assert child.returncode == 130
+    child.stdout.close()
