@@ -16,8 +16,8 @@ class ServiceSettings(BaseSettings):
         default=SecretStr("postgresql://localhost/leadline"),
         description="PostgreSQL 15 or newer, as asyncpg takes it (postgresql://user:password@host/database).",
     )
-    bus: Literal["postgres", "memory"] = Field(
-        default="postgres", description="Where messages between the services lie; `memory` is for tests."
+    bus: Literal["postgres"] = Field(
+        default="postgres", description="Where messages between the services lie: a log in the same database."
     )
     data_dir: Path = Field(
         default=Path("data"),

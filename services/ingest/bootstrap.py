@@ -1,13 +1,11 @@
 """Puts ingest together: pool, bus, doors, API, roles."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from services.ingest.adapters.contact_points import CONTACT
@@ -27,25 +25,20 @@ from services.ingest.settings import IngestSettings
 from services.ingest.usecases.accept_messages import Rules
 from services.ingest.usecases.follow_sources import CurrentSources
 from services.ingest.usecases.push_sources import version_of
-from shared.bus.memory import MemoryBus
 from shared.bus.port import Bus
-from shared.bus.postgres import open_postgres_bus
-from shared.clock import Clock, SystemClock
+from shared.clock import Clock
 from shared.db.database import Database
-from shared.db.pool import open_database
+from shared.foundation import Foundation, open_foundation
 from shared.outbox.relay import Relay
-from shared.outbox.wakeup import relay_elsewhere
 from shared.runtime import RoleName, Runner, WiredService
 from shared.web.app import create_app, dispatch, limits_of
 from shared.web.auth import Authenticate
-from shared.web.key_cache import KeyCache, PostgresKeys
 from shared.web.problem import Problem
 
 DEFAULT_SOURCES = Path(__file__).parent / "defaults" / "sources.yaml"
 # Sent events stay in the outbox for as long as the topic keeps them.
 OUTBOX_KEPT = timedelta(days=7)
 DEFAULT_SOURCE = "default"
-CLOSE_SECONDS = 2.0
 
 
 @asynccontextmanager
@@ -53,60 +46,18 @@ async def wire(
     settings: IngestSettings, *, bus: Bus | None = None, clock: Clock | None = None
 ) -> AsyncIterator[WiredService]:
     """Open ingest; it closes when the block ends. `bus` is opened from the settings where none is given."""
-    clock = clock or SystemClock()
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_open_database(settings))
-        await stack.enter_async_context(relay_elsewhere(database))
-        if bus is None:
-            bus = await stack.enter_async_context(_open_bus(settings))
-        configs = PostgresSourceConfigs(database)
+    async with open_foundation(settings, "ingest", bus=bus, clock=clock) as ground:
+        configs = PostgresSourceConfigs(ground.database)
         default = DEFAULT_SOURCES.read_text(encoding="utf-8")
         await configs.install_default(version_of(default), default)
-        keys = KeyCache(
-            PostgresKeys(database),
-            ttl_seconds=settings.auth_cache_seconds,
-            file=settings.data_dir / "ingest-keys.json",
-            clock=clock,
-        )
-        stack.push_async_callback(keys.close)
-        quarantine = PostgresQuarantine(database, outbox_kept=OUTBOX_KEPT)
-        parts = _Parts(
-            settings=settings,
-            database=database,
-            bus=bus,
-            clock=clock,
-            configs=configs,
-            quarantine=quarantine,
-            authenticate=keys.find,
-            epoch=await _epoch(database),
-        )
+        quarantine = PostgresQuarantine(ground.database, outbox_kept=OUTBOX_KEPT)
+        parts = _Parts(settings, ground, configs, quarantine, epoch=await _epoch(ground.database))
         yield WiredService(
             name="ingest",
             api=_api(parts),
-            views=IngestViews(quarantine, bus),
-            roles=_roles(settings, database, bus),
+            views=IngestViews(quarantine, ground.bus),
+            roles=_roles(settings, ground),
         )
-
-
-@asynccontextmanager
-async def _open_database(settings: IngestSettings) -> AsyncIterator[Database]:
-    database = await open_database(settings, "ingest")
-    try:
-        yield database
-    finally:
-        try:
-            await asyncio.wait_for(database.pool.close(), CLOSE_SECONDS)
-        except TimeoutError:
-            database.pool.terminate()
-
-
-@asynccontextmanager
-async def _open_bus(settings: IngestSettings) -> AsyncIterator[Bus]:
-    if settings.bus == "memory":
-        yield MemoryBus()
-        return
-    async with open_postgres_bus(settings.database(), service="ingest") as bus:
-        yield bus
 
 
 async def _epoch(database: Database) -> int:
@@ -119,27 +70,24 @@ class _Parts:
     """What the HTTP application is made of."""
 
     settings: IngestSettings
-    database: Database
-    bus: Bus
-    clock: Clock
+    ground: Foundation
     configs: PostgresSourceConfigs
     quarantine: PostgresQuarantine
-    authenticate: Authenticate
     epoch: int
 
 
 def _api(parts: _Parts) -> ASGIApp:
-    settings = parts.settings
-    store = PostgresIntakeStore(parts.database)
+    settings, ground = parts.settings, parts.ground
+    store = PostgresIntakeStore(ground.database)
     sources = CurrentSources(parts.configs)
     shape = Shape(settings.max_event_depth, settings.max_event_values)
-    find_sender = sender_finder(parts.authenticate)
+    find_sender = sender_finder(ground.keys.find)
     tracking = TrackingDoor(
         find_sender=find_sender,
-        log=GuardedLog(parts.bus, timeout_seconds=settings.bus_timeout_seconds),
+        log=GuardedLog(ground.bus, timeout_seconds=settings.bus_timeout_seconds),
         store=store,
         rules=Rules(CONTACT, shape, settings.max_event_bytes),
-        clock=parts.clock,
+        clock=ground.clock,
         epoch=parts.epoch,
         max_batch_bytes=settings.max_batch_bytes,
         max_batch_messages=settings.max_batch_messages,
@@ -149,11 +97,11 @@ def _api(parts: _Parts) -> ASGIApp:
         store=store,
         contact=CONTACT,
         shape=shape,
-        clock=parts.clock,
+        clock=ground.clock,
         find_sender=find_sender,
         max_bytes=settings.max_form_bytes,
     )
-    app = _framework(parts.database, parts.authenticate)
+    app = create_app("Leadline ingest", authenticate=ground.keys.find, ready=ground.ready)
     app.include_router(routes(Api(store, parts.quarantine, parts.configs, sources, CONTACT, shape)))
     hot = hot_paths(
         tracking,
@@ -162,15 +110,6 @@ def _api(parts: _Parts) -> ASGIApp:
         public_url=settings.public_url if settings.public_url_in_settings else None,
     )
     return dispatch(app, service="ingest", hot=hot, limits=limits_of(settings))
-
-
-def _framework(database: Database, authenticate: Authenticate) -> FastAPI:
-    async def ready() -> Mapping[str, bool | str]:
-        async with database.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return {"database": True}
-
-    return create_app("Leadline ingest", authenticate=authenticate, ready=ready)
 
 
 def sender_finder(authenticate: Authenticate) -> FindSender:
@@ -188,8 +127,8 @@ def sender_finder(authenticate: Authenticate) -> FindSender:
     return find
 
 
-def _roles(settings: IngestSettings, database: Database, bus: Bus) -> Mapping[RoleName, Runner]:
+def _roles(settings: IngestSettings, ground: Foundation) -> Mapping[RoleName, Runner]:
     return {
-        "relay": Relay(bus, database, keep=OUTBOX_KEPT),
-        "timer": Retention(database, keep=timedelta(days=settings.receipt_days)),
+        "relay": Relay(ground.bus, ground.database, keep=OUTBOX_KEPT),
+        "timer": Retention(ground.database, keep=timedelta(days=settings.receipt_days)),
     }

@@ -1,8 +1,7 @@
 """Puts routing together: pool, bus, policy, API, roles."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +14,12 @@ from services.routing.adapters.postgres_reads import PostgresReads
 from services.routing.adapters.postgres_store import PostgresStore
 from services.routing.adapters.views import RoutingViews
 from services.routing.domain.policy import Policy
-from services.routing.entrypoints.commands import feedback_route, handoff_commands, lead_commands
+from services.routing.entrypoints.commands import (
+    clock_commands,
+    feedback_route,
+    handoff_commands,
+    lead_commands,
+)
 from services.routing.entrypoints.events import HandleLeads
 from services.routing.entrypoints.feed import feed_routes
 from services.routing.entrypoints.people import people_routes
@@ -25,24 +29,18 @@ from services.routing.entrypoints.timers import Timers
 from services.routing.settings import RoutingSettings
 from services.routing.usecases.lint_policy import lint
 from services.routing.usecases.ports import Store
-from shared.bus.memory import MemoryBus
 from shared.bus.port import Bus
-from shared.bus.postgres import open_postgres_bus
-from shared.clock import Clock, SystemClock
+from shared.clock import Clock
 from shared.config_file import ConfigError, parse
 from shared.consumer.consumer import Consumer
 from shared.contracts.topics import HANDOFFS, LEADS, consumer_group
 from shared.db.database import Database, Transaction
-from shared.db.pool import open_database
+from shared.foundation import Foundation, open_foundation
 from shared.outbox.relay import Relay
-from shared.outbox.wakeup import relay_elsewhere
 from shared.runtime import RoleName, Runner, WiredService
 from shared.web.app import create_app, dispatch, limits_of
-from shared.web.auth import Authenticate
-from shared.web.key_cache import KeyCache, PostgresKeys
 
 DEFAULT_POLICY = Path(__file__).parent / "defaults" / "policy.yaml"
-CLOSE_SECONDS = 2.0
 
 StoreOf = Callable[[Transaction, datetime | None], Store]
 
@@ -55,27 +53,16 @@ async def wire(
 
     Routing's instants are the database's (DESIGN: DB clock only); `clock` serves the key cache alone.
     """
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_open_database(settings))
-        await stack.enter_async_context(relay_elsewhere(database))
-        if bus is None:
-            bus = await stack.enter_async_context(_open_bus(settings))
+    async with open_foundation(settings, "routing", bus=bus, clock=clock) as ground:
         shelf = PolicyShelf()
         store_of = store_maker(shelf)
-        await install_default(database, store_of)
-        keys = KeyCache(
-            PostgresKeys(database),
-            ttl_seconds=settings.auth_cache_seconds,
-            file=settings.data_dir / "routing-keys.json",
-            clock=clock or SystemClock(),
-        )
-        stack.push_async_callback(keys.close)
-        reads = PostgresReads(database, shelf)
+        await install_default(ground.database, store_of)
+        reads = PostgresReads(ground.database, shelf)
         yield WiredService(
             name="routing",
-            api=_api(settings, database, store_of, reads, keys.find),
-            views=RoutingViews(database, reads),
-            roles=_roles(settings, database, bus, store_of),
+            api=_api(settings, ground, store_of, reads),
+            views=RoutingViews(ground.database, ground.bus, reads),
+            roles=_roles(settings, ground, store_of),
         )
 
 
@@ -107,42 +94,12 @@ async def install_default(database: Database, store_of: StoreOf) -> None:
     await publish_text(database, store_of, compile_policy, text, pushed_by="default", only_first=True)
 
 
-@asynccontextmanager
-async def _open_database(settings: RoutingSettings) -> AsyncIterator[Database]:
-    database = await open_database(settings, "routing")
-    try:
-        yield database
-    finally:
-        try:
-            await asyncio.wait_for(database.pool.close(), CLOSE_SECONDS)
-        except TimeoutError:
-            database.pool.terminate()
-
-
-@asynccontextmanager
-async def _open_bus(settings: RoutingSettings) -> AsyncIterator[Bus]:
-    if settings.bus == "memory":
-        yield MemoryBus()
-        return
-    async with open_postgres_bus(settings.database(), service="routing") as bus:
-        yield bus
-
-
-def _api(
-    settings: RoutingSettings,
-    database: Database,
-    store_of: StoreOf,
-    reads: PostgresReads,
-    authenticate: Authenticate,
-) -> ASGIApp:
-    async def ready() -> Mapping[str, bool | str]:
-        async with database.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return {"database": True}
-
-    app = create_app("Leadline routing", authenticate=authenticate, ready=ready)
+def _api(settings: RoutingSettings, ground: Foundation, store_of: StoreOf, reads: PostgresReads) -> ASGIApp:
+    database = ground.database
+    app = create_app("Leadline routing", authenticate=ground.keys.find, ready=ground.ready)
     for router in (
         handoff_commands(database, store_of),
+        clock_commands(database, store_of),
         lead_commands(database, store_of),
         feedback_route(database, store_of),
         people_routes(database, store_of, reads),
@@ -154,9 +111,8 @@ def _api(
     return dispatch(app, service="routing", limits=limits_of(settings))
 
 
-def _roles(
-    settings: RoutingSettings, database: Database, bus: Bus, store_of: StoreOf
-) -> Mapping[RoleName, Runner]:
+def _roles(settings: RoutingSettings, ground: Foundation, store_of: StoreOf) -> Mapping[RoleName, Runner]:
+    database, bus = ground.database, ground.bus
     return {
         "worker": Consumer(
             bus, database, group=consumer_group("routing"), topics=[LEADS.name], handler=HandleLeads(store_of)

@@ -7,6 +7,9 @@ import orjson
 
 from services.routing.adapters.postgres_reads import PostgresReads
 from services.routing.adapters.reconcile import reconcile
+from shared.bus.port import Bus
+from shared.consumer.lag import lag
+from shared.contracts.topics import LEADS, consumer_group
 from shared.db.database import Database
 from shared.outbox.rows import backlog
 from shared.runtime import Finding
@@ -20,6 +23,8 @@ SELECT
         AS queues,
     (SELECT min(since) FROM routing.lead WHERE queue IS NOT NULL) AS oldest_queued_at,
     (SELECT count(*) FROM routing.handoff WHERE closed_at IS NULL) AS open_handoffs,
+    (SELECT count(DISTINCT lead_id) FROM routing.transition WHERE to_state = 'qualified') AS qualified_ever,
+    (SELECT count(DISTINCT lead_id) FROM routing.handoff) AS handed_over_ever,
     (SELECT count(*) FROM routing.clock WHERE state = 'running' AND kind <> 'cool_down') AS open_clocks,
     (SELECT count(*) FROM routing.clock WHERE breached_at > statement_timestamp() - interval '24 hours')
         AS breaches_24h,
@@ -34,8 +39,9 @@ SELECT
 class RoutingViews:
     """See the port `Views`."""
 
-    def __init__(self, database: Database, reads: PostgresReads) -> None:
+    def __init__(self, database: Database, bus: Bus, reads: PostgresReads) -> None:
         self._database = database
+        self._bus = bus
         self._reads = reads
 
     async def status(self) -> Mapping[str, Any]:
@@ -47,7 +53,8 @@ class RoutingViews:
         return dict(row) | {
             "leads": orjson.loads(row["leads"]),
             "queues": orjson.loads(row["queues"]),
-            "outbox_waiting": waiting,
+            "lag": await lag(self._database, self._bus, consumer_group("routing"), [LEADS.name]),
+            "outbox_unsent": waiting,
             "outbox_oldest_seconds": age,
         }
 

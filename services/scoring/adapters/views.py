@@ -6,9 +6,12 @@ from typing import Any
 
 from services.scoring.adapters.postgres_reads import PostgresReads
 from services.scoring.adapters.postgres_timeline import OWNER_OF, RECOUNT
+from shared.bus.port import Bus
 from shared.consumer.dead_letters import held_summary, list_letters
-from shared.contracts.topics import ACTIVITY
+from shared.consumer.lag import lag
+from shared.contracts.topics import ACTIVITY, HANDOFFS, consumer_group
 from shared.db.database import Database
+from shared.outbox.rows import backlog
 from shared.runtime import Finding
 
 SHOWN = 20  # problems named of one check; the rest is a number
@@ -25,7 +28,6 @@ SELECT (SELECT count(*) FROM scoring.timeline) AS events,
     (SELECT max(version) FROM scoring.model) AS model_version,
     (SELECT count(*) FROM scoring.lead WHERE model_version < (SELECT max(version) FROM scoring.model))
         AS leads_to_rescore,
-    (SELECT count(*) FROM scoring.outbox WHERE sent_at IS NULL) AS unsent_events,
     (SELECT max(statement_timestamp() - due_at) FROM scoring.decay_timer
         WHERE due_at <= statement_timestamp()) AS decay_lag
 """
@@ -102,6 +104,7 @@ class ScoringViews:
     """`shared.runtime.Views` of scoring, and what the reconciliation across services asks it."""
 
     database: Database
+    bus: Bus
     reads: PostgresReads
 
     async def status(self) -> Mapping[str, Any]:
@@ -110,10 +113,16 @@ class ScoringViews:
             row = await connection.fetchrow(_STATUS)
         held, oldest = await held_summary(self.database)
         found = dict(row) if row else {}
-        lag = found.pop("decay_lag", None)
+        late = found.pop("decay_lag", None)
+        unsent, age = await backlog(self.database)
         return {
             **found,
-            "decay_lag_seconds": lag.total_seconds() if lag else 0.0,
+            "lag": await lag(
+                self.database, self.bus, consumer_group("scoring"), [ACTIVITY.name, HANDOFFS.name]
+            ),
+            "outbox_unsent": unsent,
+            "outbox_oldest_seconds": age,
+            "decay_lag_seconds": late.total_seconds() if late else 0.0,
             "dead_letters": held,
             "oldest_dead_letter": oldest.isoformat() if oldest else None,
         }

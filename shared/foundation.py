@@ -1,0 +1,75 @@
+"""What every service stands on: database, bus, API keys; opened from the settings, closed in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from shared.bus.port import Bus
+from shared.bus.postgres import open_postgres_bus
+from shared.clock import Clock, SystemClock
+from shared.contracts.topics import ServiceName
+from shared.db.database import Database
+from shared.db.pool import open_database
+from shared.outbox.wakeup import relay_elsewhere
+from shared.settings import ServiceSettings
+from shared.web.key_cache import KeyCache, PostgresKeys
+
+# A connection that hangs at shutdown must not keep the process from ending.
+CLOSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """A service's database and bus (both open), its API keys, and the clock of its shells."""
+
+    database: Database
+    bus: Bus
+    keys: KeyCache
+    clock: Clock
+
+    async def ready(self) -> Mapping[str, bool | str]:
+        """Return the checks of `/readyz`; raises where the database does not answer."""
+        async with self.database.connection() as connection:
+            await connection.fetchval("SELECT 1")
+        return {"database": True}
+
+
+@asynccontextmanager
+async def open_foundation(
+    settings: ServiceSettings, service: ServiceName, *, bus: Bus | None = None, clock: Clock | None = None
+) -> AsyncIterator[Foundation]:
+    """Open what `service` stands on; `bus` and `clock` are taken as given where a caller has its own."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(_open_database(settings, service))
+        await stack.enter_async_context(relay_elsewhere(database))
+        if bus is None:
+            bus = await stack.enter_async_context(_open_bus(settings, service))
+        keys = KeyCache(
+            PostgresKeys(database),
+            ttl_seconds=settings.auth_cache_seconds,
+            file=settings.data_dir / f"{service}-keys.json",
+            clock=clock,
+        )
+        stack.push_async_callback(keys.close)
+        yield Foundation(database, bus, keys, clock)
+
+
+@asynccontextmanager
+async def _open_database(settings: ServiceSettings, service: ServiceName) -> AsyncIterator[Database]:
+    database = await open_database(settings, service)
+    try:
+        yield database
+    finally:
+        try:
+            await asyncio.wait_for(database.pool.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            database.pool.terminate()
+
+
+@asynccontextmanager
+async def _open_bus(settings: ServiceSettings, service: ServiceName) -> AsyncIterator[Bus]:
+    """Open the bus that the settings name: the one place that knows which adapters there are."""
+    async with open_postgres_bus(settings.database(), service=service) as bus:
+        yield bus
