@@ -21,11 +21,17 @@ def upgrade(
     as_json: AsJson = False,
 ) -> None:
     """Run the pending migrations."""
-    from shared.db import migrate
+    from shared.db import migrate, roles
 
     url = database_url(database, data_dir)
-    migrate.upgrade(url, revision)
-    show({"revision": migrate.current(url)}, as_json=as_json)
+    single_role = migrate.upgrade(url, revision)
+    show({"revision": migrate.current(url), "single_role": single_role}, as_json=as_json)
+    if single_role:
+        typer.echo(
+            "All services share one database role. An administrator of the server can part them:\n"
+            f"{roles.roles_sql(migrate.user(url))}\nThen run `leadline db upgrade` again.",
+            err=True,
+        )
 
 
 @app.command("downgrade")

@@ -58,6 +58,13 @@ def current(url: str) -> str | None:
     return with_connection(url, _current)
 
 
+def user(url: str) -> str:
+    """Return the database user that `url` connects as."""
+    return with_connection(
+        url, lambda connection: str(connection.exec_driver_sql("SELECT user").scalar_one())
+    )
+
+
 def pending(url: str) -> list[str]:
     """Return the revisions `upgrade` would run, oldest first."""
     at = current(url)

@@ -8,7 +8,7 @@ import structlog
 from shared.contracts.topics import ServiceName
 from shared.db.database import Database
 from shared.db.revision import role_of
-from shared.db.roles import roles_usable
+from shared.db.roles import role_to_use
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -72,15 +72,15 @@ async def open_database(
     connection = await asyncpg.connect(settings.database(), timeout=CONNECT_SECONDS)
     try:
         await check_server(connection)
-        usable = await roles_usable(connection)
+        role = await role_to_use(connection, service)
     finally:
         await connection.close()
-    if not usable:
+    if role is None:
         log.warning("database.single_role", service=service)
     pool = await create_pool(
         settings.database(),
         service=service,
-        role=role_of(service) if usable else None,
+        role=role,
         application=application,
         min_size=settings.pool_min_size,
         max_size=settings.pool_max_size,

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from shared.contracts.topics import SERVICES
+from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.revision import role_of, schema_grants
 
 # The functions of schema `platform` that every service may call; the others are the administrator's.
@@ -61,11 +61,28 @@ async def settle_roles(connection: "asyncpg.Connection[Any]") -> bool:
     Run as the schemas' owner after each migration. Returns True for a single-role installation.
     """
     usable = await roles_usable(connection)
-    if usable and await connection.fetchval("SELECT single_role FROM platform.installation"):
-        for statement in await _object_grants(connection):
-            await connection.execute(statement)
-    await connection.execute("UPDATE platform.installation SET single_role = $1", not usable)
+    async with connection.transaction():
+        if usable and await connection.fetchval("SELECT single_role FROM platform.installation"):
+            for statement in await _object_grants(connection):
+                await connection.execute(statement)
+        await connection.execute("UPDATE platform.installation SET single_role = $1", not usable)
     return not usable
+
+
+async def role_to_use(connection: "asyncpg.Connection[Any]", service: ServiceName) -> str | None:
+    """Return the role a service works under, None where it must work as the connecting user.
+
+    Roles that exist but have no grants yet (made after the migration, before the next one) do not count.
+    """
+    if not await roles_usable(connection):
+        return None
+    closed = await connection.fetchval(
+        "SELECT count(*) FROM pg_namespace"
+        " WHERE nspname = ANY($1::text[]) AND NOT has_schema_privilege($2, oid, 'USAGE')",
+        ["platform", "bus", service],
+        role_of(service),
+    )
+    return None if closed else role_of(service)
 
 
 async def _object_grants(connection: "asyncpg.Connection[Any]") -> list[str]:
