@@ -16,7 +16,9 @@ async def never_link(one: Identity, other: Identity, stores: Stores, engine: Eng
     await stores.identities.never_link({pair(one, other)}, actor)
     anonymous = {who for who in (one, other) if who.kind == "anonymous"}
     dirty = await stores.timeline.reown(anonymous) if anonymous else set()
-    settled = await settle_leads(stores, {one, other} | dirty, engine, links_changed=True)
+    # Who has not been seen yet gets no lead by being named here.
+    seen = {one, other} - (await stores.leads.lock({one, other})).homeless
+    settled = await settle_leads(stores, seen | dirty, engine, links_changed=True)
     dirty |= await reclassify(stores, settled.lead_of, settled.stale, engine)
     if dirty:
         await stores.timeline.rebuild(dirty)
