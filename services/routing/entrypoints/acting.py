@@ -1,13 +1,23 @@
 """Who acts, and what the domain's refusals are on the wire: one table from fault to problem."""
 
 from services.routing.domain.lifecycle import Actor, HandoffClosed, IllegalMove, UnknownReason, UnknownStage
+from services.routing.domain.sla import PauseRefused
 from services.routing.usecases.act_on_handoff import NotFound
 from services.routing.usecases.change_person import ChangedMeanwhile, StillHolds
 from shared.web.auth import ApiKey
 from shared.web.etag import etag
 from shared.web.problem import Problem, invalid_field
 
-REFUSALS = (HandoffClosed, IllegalMove, UnknownReason, UnknownStage, NotFound, StillHolds, ChangedMeanwhile)
+REFUSALS = (
+    HandoffClosed,
+    IllegalMove,
+    UnknownReason,
+    UnknownStage,
+    NotFound,
+    StillHolds,
+    ChangedMeanwhile,
+    PauseRefused,
+)
 
 
 def actor_of(key: ApiKey, by: str | None) -> Actor:
@@ -54,4 +64,6 @@ def problem_of_refusal(fault: Exception) -> Problem:
             412, "changed_meanwhile", "Somebody changed it after you read it; read it again.",
             headers={"etag": etag(fault.version)},
         )  # fmt: skip
+    if isinstance(fault, PauseRefused):
+        return Problem(409, "pause_refused", str(fault))
     return Problem(404, "not_found", "There is nothing of that id.")

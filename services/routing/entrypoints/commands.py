@@ -12,8 +12,9 @@ from services.routing.domain.lifecycle import Actor, Command
 from services.routing.entrypoints import schemas
 from services.routing.entrypoints.acting import REFUSALS, actor_of, problem_of_refusal
 from services.routing.usecases.act_on_handoff import LeadsMoved, act_on_handoff, act_on_lead
+from services.routing.usecases.pause_clock import pause_clock
 from services.routing.usecases.ports import Store
-from services.routing.usecases.show import handoff_view
+from services.routing.usecases.show import clock_view, handoff_view
 from services.routing.usecases.take_feedback import take_feedback
 from shared.db.database import Database, Transaction
 from shared.web.auth import ApiKey, require
@@ -23,7 +24,7 @@ from shared.web.problem import invalid_field, unavailable
 StoreOf = Callable[[Transaction, datetime | None], Store]
 Key = Annotated[ApiKey, Depends(require("work"))]
 ATTEMPTS = 3  # a lead is merged or split at most now and then
-Run = Callable[[Request, ApiKey, str, str, Command, str | None], Awaitable[Response]]
+Run = Callable[..., Awaitable[Response]]
 
 
 def handoff_commands(database: Database, store_of: StoreOf) -> APIRouter:
@@ -31,13 +32,19 @@ def handoff_commands(database: Database, store_of: StoreOf) -> APIRouter:
     router = APIRouter(prefix="/v1/handoffs/{handoff_id}", tags=["hand-offs"])
 
     async def run(
-        request: Request, key: ApiKey, handoff_id: str, act: str, command: Command, by: str | None
+        request: Request,
+        key: ApiKey,
+        handoff_id: str,
+        act: str,
+        command: Command,
+        by: str | None,
+        evidence_at: datetime | None = None,
     ) -> Response:
         actor = actor_of(key, by)
 
         async def work(tx: Transaction) -> Answer:
             store = store_of(tx, None)
-            answer = await act_on_handoff(store, handoff_id, command, actor, act)
+            answer = await act_on_handoff(store, handoff_id, command, actor, act, evidence_at=evidence_at)
             if not answer.changed and answer.said is not None:
                 return Answer(200, answer.said.encode())
             shown = Answer.json(handoff_view(answer.handoff) if answer.handoff else {})
@@ -66,7 +73,8 @@ def _add_simple(router: APIRouter, run: Run) -> None:
     ) -> Response:
         """First touch; while assigned it implies acceptance."""
         said = body or schemas.ContactBody()
-        return await run(request, key, handoff_id, "contact", lifecycle.Contact(said.channel), said.by)
+        command = lifecycle.Contact(said.channel, said.at)
+        return await run(request, key, handoff_id, "contact", command, said.by, said.occurred_at)
 
     @router.post("/reassign")
     async def reassign(
@@ -135,11 +143,42 @@ def _add_outcomes(router: APIRouter, run: Run) -> None:
         return await run(request, key, handoff_id, "disqualify", command, body.by)
 
 
+def clock_commands(database: Database, store_of: StoreOf) -> APIRouter:
+    """Return the routes that pause and resume the clock of a hand-off."""
+    router = APIRouter(prefix="/v1/handoffs/{handoff_id}", tags=["sla"])
+
+    async def run(
+        request: Request, key: ApiKey, handoff_id: str, by: str | None, reason: str | None
+    ) -> Response:
+        actor_of(key, by)
+
+        async def work(tx: Transaction) -> Answer:
+            store = store_of(tx, None)
+            clock = await pause_clock(store, handoff_id, reason)
+            return Answer.json(clock_view(clock, (await store.terms()).now))
+
+        return await _answer(database, request, key, work)
+
+    @router.post("/pause")
+    async def pause(request: Request, handoff_id: str, key: Key, body: schemas.ReasonBody) -> Response:
+        """Pause the clock for a configured reason; it runs again by itself at the reason's limit."""
+        return await run(request, key, handoff_id, body.by, body.reason)
+
+    @router.post("/resume")
+    async def resume(
+        request: Request, handoff_id: str, key: Key, body: schemas.ActBody | None = None
+    ) -> Response:
+        """Let the clock run again."""
+        return await run(request, key, handoff_id, body.by if body else None, None)
+
+    return router
+
+
 def command_of(said: schemas.FeedbackBody) -> Command:
     """Return the command of a CRM's feedback; raise Problem 422 for an act that is none."""
     commands: dict[str, Command] = {
         "accept": lifecycle.Accept(),
-        "contact": lifecycle.Contact(said.channel),
+        "contact": lifecycle.Contact(said.channel, said.at),
         "qualify": lifecycle.Qualify(said.stage, said.amount, said.currency, said.expected_close),
         "win": lifecycle.Win(said.amount, said.currency),
         "lose": lifecycle.Lose(said.reason, said.note),
@@ -163,8 +202,10 @@ def feedback_route(database: Database, store_of: StoreOf) -> APIRouter:
         actor = Actor("crm", key.id, body.by)
 
         async def work(tx: Transaction) -> Answer:
-            said = body.model_dump(exclude_defaults=True)
-            taken = await take_feedback(store_of(tx, None), lead_id, body.act, command, actor, said)
+            said = body.model_dump(mode="json", exclude_defaults=True)
+            taken = await take_feedback(
+                store_of(tx, None), lead_id, body.act, command, actor, said, evidence_at=body.occurred_at
+            )
             return Answer.json(asdict(taken), 202 if taken.parked_id else 200)
 
         return await _answer(database, request, key, work)

@@ -37,9 +37,11 @@ class NoteBody(ActBody):
 
 
 class ContactBody(ActBody):
-    """First touch."""
+    """First touch; `occurred_at` where it is told later than it happened."""
 
+    occurred_at: AwareDatetime | None = None
     channel: Annotated[str, Field(max_length=50, pattern=r"^[^\x00]*$")] = ""
+    at: AwareDatetime | None = Field(None, description="When it happened, if that is told later.")
 
 
 class QualifyBody(ActBody):
@@ -83,6 +85,7 @@ class FeedbackBody(Body):
 
     act: Id
     by: Id | None = None
+    occurred_at: AwareDatetime | None = None
     reason: Annotated[str, Field(max_length=200)] = ""
     note: Note = ""
     channel: Annotated[str, Field(max_length=50)] = ""

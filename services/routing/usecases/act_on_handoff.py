@@ -1,6 +1,7 @@
 """One act of a person, a key or the CRM on a hand-off or a lead: lock the lead, apply, decide again, save."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.routing.domain.lifecycle import Actor, Command, Handoff
 from services.routing.usecases.carry_out import carry_out
@@ -27,8 +28,18 @@ class Answer:
     said: str | None = None
 
 
-async def act_on_handoff(store: Store, handoff_id: str, command: Command, actor: Actor, act: str) -> Answer:
-    """Apply `command` to a hand-off. Raises NotFound and the lifecycle's refusals.
+async def act_on_handoff(
+    store: Store,
+    handoff_id: str,
+    command: Command,
+    actor: Actor,
+    act: str,
+    *,
+    evidence_at: datetime | None = None,
+) -> Answer:
+    """Apply `command` to a hand-off; `evidence_at`: when it happened, if that is told later.
+
+    Raises NotFound and the lifecycle's refusals.
 
     The instant is taken once the lead is locked, so that an act and a breach at the same instant have one
     order: that of the lock.
@@ -42,7 +53,7 @@ async def act_on_handoff(store: Store, handoff_id: str, command: Command, actor:
     if lead_id not in files or (handoff.is_open and handoff.lead_id != lead_id):
         raise LeadsMoved
     file = files[lead_id]
-    desk = Desk(await store.terms(), files)
+    desk = Desk(await store.terms(), files, evidence_at=evidence_at)
     outcome = carry_out(desk, file, command, actor, handoff)
     if not outcome.changed:
         return Answer(handoff, desk, False, await store.said(handoff_id, act, actor.identity))

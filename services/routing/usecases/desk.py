@@ -63,6 +63,7 @@ class Desk:
     unknown: set[str] = field(default_factory=set)
     woken: set[str] = field(default_factory=set)
     frees: bool = False
+    evidence_at: datetime | None = None
 
     @property
     def now(self) -> datetime:

@@ -1,6 +1,7 @@
 """Clocks follow the lifecycle: start, stop and cancel them as an outcome asks, and tell what they did."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from services.routing.domain import sla
@@ -31,10 +32,17 @@ def change_clocks(desk: Desk, file: LeadFile, changes: Sequence[ClockChange]) ->
             if change.kind != "assign" or file.record.queue is not None:
                 start_clock(desk, file, change.kind)
         elif clock is not None and change.action == "stop":
-            fired = sla.stop(clock, desk.now, desk.now, desk.terms.outages)
+            fired = sla.stop(clock, _done_at(desk, clock), desk.now, desk.terms.outages)
             settle(desk, file, fired.clock, fired.events)
         elif clock is not None:
             settle(desk, file, sla.cancel(clock, desk.now), ())
+
+
+def _done_at(desk: Desk, clock: Clock) -> datetime:
+    """Return when the act happened: late evidence may lie before now, never before the clock."""
+    if desk.evidence_at is None:
+        return desk.now
+    return max(clock.started_at, min(desk.evidence_at, desk.now))
 
 
 def start_clock(desk: Desk, file: LeadFile, kind: ClockKind) -> None:
@@ -112,14 +120,7 @@ def _fact(clock: Clock, event: SlaEvent, recipient: str) -> told.SlaFact:
         rung=event.rung,
         recipient=recipient,
         action=event.action,
-        paused_seconds=paused_seconds(clock),
+        paused_seconds=sla.paused_seconds(clock, event.at),
         during_outage=event.during_outage,
         met_at=event.met_at,
-    )
-
-
-def paused_seconds(clock: Clock) -> int:
-    """Return the real seconds for which a clock has been paused, running pauses up to their limit."""
-    return round(
-        sum(((pause.ended_at or pause.limit_at) - pause.started_at).total_seconds() for pause in clock.pauses)
     )

@@ -7,7 +7,6 @@ from services.routing.domain import sla
 from services.routing.domain.lifecycle import Handoff
 from services.routing.domain.policy import Person
 from services.routing.domain.sla import Clock
-from services.routing.usecases.keep_clocks import paused_seconds
 from services.routing.usecases.person_row import PersonRow
 
 _HANDOFF = (
@@ -35,7 +34,7 @@ def clock_view(clock: Clock, now: datetime) -> dict[str, Any]:
         "target_seconds": clock.terms.target_seconds,
         "seconds_left": (due_at - now).total_seconds() if clock.state == "running" else None,
         "paused": running_pause.reason if running_pause else None,
-        "paused_seconds": paused_seconds(clock),
+        "paused_seconds": sla.paused_seconds(clock, now),
         "warnings_fired": clock.warned,
         "calendar_version": clock.terms.calendar_version,
         "policy_version": clock.terms.policy_version,

@@ -1,6 +1,7 @@
 """What the CRM says of a lead: out of order and repeated by nature; never refused, the illegal is parked."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.routing.domain.lifecycle import (
     Actor,
@@ -29,7 +30,14 @@ class Taken:
 
 
 async def take_feedback(
-    store: Store, lead_id: str, act: str, command: Command, actor: Actor, body: dict[str, object]
+    store: Store,
+    lead_id: str,
+    act: str,
+    command: Command,
+    actor: Actor,
+    body: dict[str, object],
+    *,
+    evidence_at: datetime | None = None,
 ) -> Taken:
     """Apply `command` to the lead's open hand-off, or to the lead. Raises NotFound, nothing else."""
     survivor = (await store.resolve([lead_id])).get(lead_id, lead_id)
@@ -37,7 +45,7 @@ async def take_feedback(
     if survivor not in files:
         raise NotFound(lead_id)
     file = files[survivor]
-    desk = Desk(await store.terms(), files)
+    desk = Desk(await store.terms(), files, evidence_at=evidence_at)
     try:
         outcome = carry_out(desk, file, command, actor)
     except (IllegalMove, HandoffClosed, UnknownReason, UnknownStage) as refused:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from services.routing.adapters.reconcile import reconcile
 from services.routing.adapters.timer_rows import DUE_CLOCKS
 from services.routing.domain import lifecycle
+from services.routing.usecases.act_on_handoff import act_on_handoff
 from services.routing.usecases.change_person import change_person
 from shared.contracts import handoffs as told
 from tests.integration.routing.desk_support import T0, Office, a_policy, a_snapshot
@@ -59,6 +60,24 @@ async def test_an_accepted_lead_is_not_breached(office: Office) -> None:
     await office.act(await office.open_handoff("ld_1"), lifecycle.Accept(), by=rep)
     await office.pass_time(minutes=10)
     assert await office.told(told.SLA_BREACHED) == []
+    assert await office.problems() == []
+
+
+async def test_late_evidence_corrects_a_breach_and_never_deletes_it(office: Office) -> None:
+    await office.receive(a_snapshot("ld_1"))
+    handoff = await office.open_handoff("ld_1")
+    await office.act(handoff, lifecycle.Accept())
+    await office.pass_time(minutes=61)
+    assert len(await office.told(told.SLA_BREACHED)) == 1
+
+    async with office.database.transaction() as tx:
+        await act_on_handoff(
+            office.store_of(tx, office.now), handoff, lifecycle.Contact("phone"),
+            lifecycle.Actor("crm", "crm"), "contact", evidence_at=T0 + timedelta(minutes=30),
+        )  # fmt: skip
+    (corrected,) = await office.told(told.SLA_BREACH_CORRECTED)
+    assert corrected[1]["met_at"] == "2026-03-02T10:30:00Z"
+    assert len(await office.told(told.SLA_BREACHED)) == 1
     assert await office.problems() == []
 
 

@@ -111,6 +111,22 @@ async def test_crm_feedback_is_never_refused_and_the_illegal_is_parked_in_sight(
     assert (await world.call("POST", path, {"act": "dance"})).status_code == 422
 
 
+async def test_a_clock_is_paused_for_a_configured_reason_only(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
+    await world.call("POST", f"{path}/accept", by)
+    before = (await world.get("/v1/sla/clocks?open=true"))["data"][0]
+
+    refused = await world.call("POST", f"{path}/pause", {**by, "reason": "no_mood"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "pause_refused")
+    paused = await world.call("POST", f"{path}/pause", {**by, "reason": "asked_to_call_later"})
+    assert (paused.status_code, paused.json()["paused"]) == (200, "asked_to_call_later")
+    assert paused.json()["due_at"] > before["due_at"]
+    resumed = await world.call("POST", f"{path}/resume", by)
+    assert (resumed.status_code, resumed.json()["paused"]) == (200, None)
+    assert before["due_at"] < resumed.json()["due_at"] < paused.json()["due_at"]
+
+
 async def test_an_idempotency_key_gives_the_same_answer_and_acts_once(world: RoutingWorld) -> None:
     handoff = await _handed_over(world, "ld_1")
     path, body = f"/v1/handoffs/{handoff['id']}/hand-back", {"by": handoff["person_id"]}
