@@ -73,7 +73,7 @@ def _add_simple(router: APIRouter, run: Run) -> None:
     ) -> Response:
         """First touch; while assigned it implies acceptance."""
         said = body or schemas.ContactBody()
-        command = lifecycle.Contact(said.channel, said.at)
+        command = lifecycle.Contact(said.channel, said.occurred_at)
         return await run(request, key, handoff_id, "contact", command, said.by, said.occurred_at)
 
     @router.post("/reassign")
@@ -178,7 +178,7 @@ def command_of(said: schemas.FeedbackBody) -> Command:
     """Return the command of a CRM's feedback; raise Problem 422 for an act that is none."""
     commands: dict[str, Command] = {
         "accept": lifecycle.Accept(),
-        "contact": lifecycle.Contact(said.channel, said.at),
+        "contact": lifecycle.Contact(said.channel, said.occurred_at),
         "qualify": lifecycle.Qualify(said.stage, said.amount, said.currency, said.expected_close),
         "win": lifecycle.Win(said.amount, said.currency),
         "lose": lifecycle.Lose(said.reason, said.note),

@@ -41,7 +41,6 @@ class ContactBody(ActBody):
 
     occurred_at: AwareDatetime | None = None
     channel: Annotated[str, Field(max_length=50, pattern=r"^[^\x00]*$")] = ""
-    at: AwareDatetime | None = Field(None, description="When it happened, if that is told later.")
 
 
 class QualifyBody(ActBody):
