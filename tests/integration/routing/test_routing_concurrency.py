@@ -1,0 +1,84 @@
+"""Routers, reps, timers and merges on the same leads at once: refusals at most, and nothing left in limbo."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable
+from datetime import timedelta
+
+import pytest
+
+from services.routing.domain import lifecycle
+from services.routing.usecases.act_on_handoff import LeadsMoved, NotFound
+from shared.contracts import handoffs as told
+from tests.integration.routing.desk_support import T0, Office, a_policy, a_snapshot, merged
+
+LEADS = [f"ld_{number:02}" for number in range(12)]
+REFUSED = (lifecycle.IllegalMove, lifecycle.HandoffClosed, LeadsMoved, NotFound)
+ACTS = (
+    lifecycle.Accept(), lifecycle.Contact(), lifecycle.Qualify(), lifecycle.Win(), lifecycle.Lose(),
+    lifecycle.Reject("no_budget"), lifecycle.Recycle("no_budget"), lifecycle.HandBack(), lifecycle.Reassign(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_everything_at_once_leaves_every_lead_in_one_state_with_its_clock(
+    office: Office, seed: int
+) -> None:
+    await office.publish(a_policy("ann", "bob", "cid", "dee", version="p2"))
+    rng = random.Random(seed)
+    revisions: Counter[str] = Counter()
+
+    async def scoring() -> None:
+        for _ in range(25):
+            batch = []
+            for lead_id in rng.sample(LEADS, 4):
+                revisions[lead_id] += 1
+                level = rng.random() < 0.8
+                batch.append(
+                    a_snapshot(
+                        lead_id, revisions[lead_id], cycle=rng.randint(1, 3), enters=level, holds=level
+                    )
+                )
+            await _unless_refused(office.receive(*batch))
+
+    async def merging() -> None:
+        for loser, survivor in (
+            ("ld_11", "ld_00"),
+            ("ld_00", "ld_05"),
+            ("ld_07", "ld_03"),
+            ("ld_09", "ld_05"),
+        ):
+            await asyncio.sleep(0)
+            await _unless_refused(office.receive(merged(loser, survivor)))
+
+    async def sales() -> None:
+        for _ in range(60):
+            async with office.database.connection() as connection:
+                ids = await connection.fetch("SELECT handoff_id FROM routing.handoff ORDER BY handoff_id")
+            if ids:
+                chosen = rng.choice(ids)["handoff_id"]
+                await _unless_refused(office.act(chosen, rng.choice(ACTS), by=rng.choice(("ann", "bob"))))
+            await asyncio.sleep(0)
+
+    async def time() -> None:
+        for step in range(20):
+            office.now = T0 + timedelta(minutes=step * 4)
+            await office.timers.turn(office.now)
+
+    await asyncio.gather(scoring(), scoring(), merging(), sales(), sales(), time(), time())
+
+    assert await office.problems() == []
+    opened = Counter(event["handoff_id"] for _, event in await office.told(told.ASSIGNED))
+    assert set(opened.values()) <= {1}, "no hand-off is told twice"
+    async with office.database.connection() as connection:
+        assert not await connection.fetch(
+            "SELECT lead_id FROM routing.handoff WHERE closed_at IS NULL GROUP BY lead_id HAVING count(*) > 1"
+        )
+
+
+async def _unless_refused(work: Awaitable[object]) -> None:
+    try:
+        await work
+    except REFUSED:
+        return
