@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.scoring.domain.activity import Activity
 from services.scoring.domain.compile import compile_model
 from services.scoring.domain.crossing import next_crossing
-from services.scoring.domain.model import Model, Signal
+from services.scoring.domain.model import Level, Model, Required, Signal
 from services.scoring.domain.score import Score, score
 from services.scoring.domain.signals import DayCount, count_activities, utc_day
 from tests.support import scoring_strategies as some
@@ -98,3 +98,22 @@ def test_a_loss_that_fades_lets_the_lead_enter_again() -> None:
     while found is not None and not score(rows, traits, model, as_of=found).enters:
         found = next_crossing(rows, traits, model, after=found)
     assert found is not None
+
+
+def test_a_dip_between_two_stays_above_the_line_is_found() -> None:
+    signals = (
+        Signal("stays", "Stays", 45_000, None),
+        Signal("fades", "Fades", 10_000, 1),
+        Signal("loss", "Loss", -15_000, 20),
+    )
+    level = Level("threshold", 0, 100, 39_000, 38_000)
+    model = dataclasses.replace(SMALL, signals=signals, level=level, required=Required())
+    rows = [DayCount(signal.id, utc_day(AT), 1) for signal in signals]
+    far = AT + timedelta(days=100)
+    assert score(rows, {}, model, as_of=AT).holds
+    assert score(rows, {}, model, as_of=far).holds
+    dips, after = 0, AT
+    while (found := next_crossing(rows, {}, model, after=after)) is not None:
+        dips += not score(rows, {}, model, as_of=found).holds
+        after = found
+    assert dips

@@ -276,3 +276,13 @@ def test_a_lead_holds_below_the_line_it_entered_by() -> None:
         (False, True),
         (False, False),
     ]
+
+
+def test_one_day_has_one_cap_on_both_sides_of_the_cut() -> None:
+    rows = [DayCount("page", _days_ago(0), 2, left_out=True), DayCount("page", _days_ago(0), 2)]
+    found = score(rows, {}, SMALL, as_of=AT, cut=AT - timedelta(hours=1))
+    assert _points(found.lines) == [
+        ("page", "signal", 16_000),
+        ("page", "cap", -6_000),
+        ("cut", "cut", -2_000),
+    ]

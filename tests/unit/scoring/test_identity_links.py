@@ -231,3 +231,8 @@ def test_an_activity_hangs_on_the_user_id_before_the_email_before_the_anonymous_
 def test_an_activity_that_names_nobody_is_refused() -> None:
     with pytest.raises(ValueError, match="anonymous id"):
         subject(_activity())
+
+
+def test_a_link_repeated_draws_no_border() -> None:
+    found = [_link(ANN, ADA, 10), _link(ANN, ADA, 20, "f")]
+    assert owner_intervals(ANN, found, {}, ()) == (Interval(None, None, ADA),)
