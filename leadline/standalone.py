@@ -17,8 +17,10 @@ from pathlib import Path
 import httpx2
 
 from leadline.children import Child, ChildSpec
-from leadline.first_keys import first_keys
+from leadline.first_keys import administrator, first_keys
+from leadline.runtime_file import read_running
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
+from shared.db.roles import roles_usable
 from shared.process import listen, stop_on_signals
 
 LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
@@ -189,12 +191,26 @@ class Standalone:
 
     async def _migrate(self, database_url: str) -> None:
         from shared.db.migrate import pending, upgrade
+        from shared.db.pool import UnsafeServer, check_server
 
+        async with administrator(database_url) as connection:
+            try:
+                await check_server(connection)
+            except UnsafeServer as unsafe:
+                raise CannotStart(str(unsafe), "leadline doctor --database URL") from unsafe
         if await asyncio.to_thread(pending, database_url):
             await asyncio.to_thread(upgrade, database_url)
+        async with administrator(database_url) as connection:
+            if not await roles_usable(connection):
+                self._say(
+                    "the services share one database role; `leadline doctor` says how to give them their own"
+                )
 
     async def _listener(self, stop: asyncio.Event) -> socket.socket:
-        deadline = asyncio.get_running_loop().time() + PORT_PATIENCE_SECONDS
+        before = read_running(self._options.data_dir)
+        ours = before is not None and before.url.endswith(f":{self._options.port}")
+        patience = PORT_PATIENCE_SECONDS if ours else 1.0
+        deadline = asyncio.get_running_loop().time() + patience
         while True:
             try:
                 return listen(self._options.host, self._options.port)
