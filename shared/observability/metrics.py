@@ -104,3 +104,17 @@ BREACH_LATENESS = Histogram(
 
 # Leads whose clocks could not be fired for a fault of ours, set aside by the process. Any is a bug: the log.
 LEADS_SET_ASIDE = Counter("leadline_leads_set_aside", "Leads the timer set aside.", registry=REGISTRY)
+
+# --- Scoring --------------------------------------------------------------------------------------------
+
+# Activities handled, by what became of them: `read` (known ones too), `bot` (kept, earns nothing) and
+# `rejected`. A rising share of `bot` is a crawler or a mail gateway: look at the leads' timelines.
+SCORING_ACTIVITIES = Counter(
+    "leadline_scoring_activities", "Activities handled by scoring.", ["outcome"], registry=REGISTRY
+)
+
+# Leads that a batch of activity touched; far fewer than activities where the same people come again.
+SCORING_LEADS = Counter("leadline_scoring_leads", "Leads touched by activity.", registry=REGISTRY)
+
+# Leads that the timer role could not score for a fault of ours, put off for minutes. Any is a bug: the log.
+SCORING_PUT_OFF = Counter("leadline_scoring_put_off", "Leads the timer put off.", registry=REGISTRY)

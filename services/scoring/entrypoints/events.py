@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
-import structlog
 
 from services.scoring.usecases.open_cycle import open_cycles
 from services.scoring.usecases.ports import ConcurrentChange, Engine, Entry, Stores
@@ -17,8 +17,7 @@ from shared.contracts.activity import ActivityRecorded
 from shared.contracts.envelope import MalformedEnvelope, from_headers
 from shared.contracts.handoffs import CycleOpened
 from shared.db.database import Transaction
-
-log = structlog.get_logger(__name__)
+from shared.observability.metrics import SCORING_ACTIVITIES, SCORING_LEADS
 
 OpenEngine = Callable[[Transaction], Awaitable[Engine]]
 OpenStores = Callable[[Transaction], Stores]
@@ -51,10 +50,18 @@ class ActivityHandler:
             except UnusableActivity as bad:
                 rejected.append(Rejection(record, bad.code, str(bad)))
         try:
-            await record_activity(entries, self.open_stores(tx), engine)
+            settled = await record_activity(entries, self.open_stores(tx), engine)
         except ConcurrentChange as change:
             raise Retry(str(change)) from change
+        tx.after_commit.append(partial(_count, entries, len(rejected), len(settled.leads)))
         return rejected
+
+
+def _count(entries: Sequence[Entry], rejected: int, leads: int) -> None:
+    bots = sum(entry.bot is not None for entry in entries)
+    for outcome, number in (("read", len(entries) - bots), ("bot", bots), ("rejected", rejected)):
+        SCORING_ACTIVITIES.labels(outcome).inc(number)
+    SCORING_LEADS.inc(leads)
 
 
 @dataclass(frozen=True, slots=True)

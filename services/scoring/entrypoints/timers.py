@@ -10,6 +10,7 @@ from services.scoring.usecases.ports import Engine, Stores
 from services.scoring.usecases.rescore_due import rescore_due
 from shared.db.database import Database, Transaction
 from shared.db.errors import is_transient
+from shared.observability.metrics import SCORING_PUT_OFF
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +109,7 @@ class ScoreTimers:
             except Exception as fault:
                 if is_transient(fault):
                     raise
+                SCORING_PUT_OFF.inc()
                 log.warning("lead_not_scored", lead_id=lead_id, fault=type(fault).__name__)
                 async with self._database.connection() as connection:
                     await connection.execute(_POSTPONE, lead_id)

@@ -1,5 +1,7 @@
 """Merging, unmerging and forbidding links by hand."""
 
+from datetime import timedelta
+
 import pytest
 from msgspec import json
 
@@ -61,6 +63,7 @@ async def test_what_was_unmerged_is_not_joined_by_the_same_link_again(service_da
 async def test_a_merge_by_hand_lifts_what_an_unmerge_forbade(service_database: OpenService) -> None:
     world = World(await service_database("scoring"))
     await world.record(activity(1, 1, user_id="x", email=ADA), activity(2, 2, user_id="x", email=BOB))
+    world.now += timedelta(minutes=1)
     done = await unmerge(world, await world.lead_of("email", ADA), BOB)
     assert await merge(world, done.lead_id, done.new_lead_id) == done.lead_id
     assert len(await world.leads()) == 1

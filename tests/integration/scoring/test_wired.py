@@ -109,6 +109,7 @@ async def test_a_form_travels_from_the_bus_to_a_snapshot_and_to_the_pages(scorin
     early = await scoring.get(f"/v1/leads/{snapshot.lead_id}/score", as_of=visits[0].occurred_at.isoformat())
     assert 0 < early["engagement"] < score["engagement"]
     assert all(finding.ok for finding in await scoring.service.views.reconcile())
+    assert 'leadline_scoring_activities_total{outcome="read"}' in (await scoring.http.get("/metrics")).text
 
 
 async def test_problems_name_what_is_wrong(scoring: Scoring) -> None:
