@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.scoring.domain.activity import Activity
 from services.scoring.domain.compile import compile_model
 from services.scoring.domain.crossing import next_crossing
-from services.scoring.domain.model import Level, Model, Required, Signal
+from services.scoring.domain.model import BandEdges, Level, Model, Required, Signal
 from services.scoring.domain.score import Score, score
 from services.scoring.domain.signals import DayCount, count_activities, utc_day
 from tests.support import scoring_strategies as some
@@ -107,7 +107,10 @@ def test_a_dip_between_two_stays_above_the_line_is_found() -> None:
         Signal("loss", "Loss", -15_000, 20),
     )
     level = Level("threshold", 0, 100, 39_000, 38_000)
-    model = dataclasses.replace(SMALL, signals=signals, level=level, required=Required())
+    bands = BandEdges(99_000, 98_000, 97_000)
+    model = dataclasses.replace(
+        SMALL, signals=signals, level=level, required=Required(), engagement_bands=bands
+    )
     rows = [DayCount(signal.id, utc_day(AT), 1) for signal in signals]
     far = AT + timedelta(days=100)
     assert score(rows, {}, model, as_of=AT).holds
