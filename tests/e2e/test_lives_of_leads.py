@@ -154,6 +154,6 @@ def test_the_first_signal_drains_everything_it_started(leadline: RunningLeadline
 def lives(process: psutil.Process) -> bool:
     """Return whether a process runs; one that has ended but that nobody has waited for does not."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
