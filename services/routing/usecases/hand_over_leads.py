@@ -23,8 +23,9 @@ async def hand_over_leads(desk: Desk, store: Store) -> None:
         return
     facts = {lead_id: facts_of(desk.files[lead_id], wanted) for lead_id, wanted in desk.wanted.items()}
     teams = sorted({team for fact in facts.values() for team in teams_touched(fact, desk.policy)})
-    named = sorted({fact.only_person for fact in facts.values() if fact.only_person})
-    roster = await store.roster(desk.policy, teams, named, desk.now)
+    named = {fact.only_person for fact in facts.values() if fact.only_person}
+    named |= {t.id for rule in desk.policy.rules for t in rule.targets if t.kind == "person"}
+    roster = await store.roster(desk.policy, teams, sorted(named), desk.now)
     for lead_id in sorted(facts, key=lambda one: backlog_key(facts[one])):
         file = desk.files[lead_id]
         decision = decide(facts[lead_id], desk.policy, roster, desk.now)

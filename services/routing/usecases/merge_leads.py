@@ -107,9 +107,15 @@ def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
     if parted.state_on == leaves.lead_id:
         _inherit_snapshot(desk, leaves, stays)
         leaves.last_holder = stays.last_holder
-        leaves.clocks = {key: replace(clock, lead_id=leaves.lead_id) for key, clock in clocks.items()}
+        # What the new lead had begun by itself, told of before the split, ends with its own state.
+        own = {key: sla.cancel(clock, desk.now) for key, clock in leaves.clocks.items()}
+        moved = {key: replace(clock, lead_id=leaves.lead_id) for key, clock in clocks.items()}
+        leaves.clocks = own | moved
         stays.clocks.clear()
-        desk.wanted.pop(lead_id, None)
+        wanted = desk.wanted.pop(lead_id, None)
+        desk.wanted.pop(leaves.lead_id, None)
+        if wanted is not None:
+            desk.wanted[leaves.lead_id] = wanted
     desk.touched |= {stays.lead_id, leaves.lead_id}
     for move in parted.moves:
         record_move(desk, stays, move, actor, None)
