@@ -30,39 +30,45 @@ async def test_everything_at_once_leaves_every_lead_in_one_state_with_its_clock(
     revisions: Counter[str] = Counter()
 
     async def scoring() -> None:
-        for _ in range(25):
+        for _ in range(30):
             batch = []
+            async with office.database.connection() as connection:
+                known = await connection.fetch("SELECT lead_id, cycle FROM routing.lead")
+            cycles = {row["lead_id"]: row["cycle"] for row in known}
             for lead_id in rng.sample(LEADS, 4):
                 revisions[lead_id] += 1
                 level = rng.random() < 0.8
                 batch.append(
                     a_snapshot(
-                        lead_id, revisions[lead_id], cycle=rng.randint(1, 3), enters=level, holds=level
+                        lead_id, revisions[lead_id], cycle=cycles.get(lead_id, 1), enters=level, holds=level
                     )
                 )
             await _unless_refused(office.receive(*batch))
 
     async def merging() -> None:
+        await asyncio.sleep(0.1)
         for loser, survivor in (
             ("ld_11", "ld_00"),
             ("ld_00", "ld_05"),
             ("ld_07", "ld_03"),
             ("ld_09", "ld_05"),
         ):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.1)
             await _unless_refused(office.receive(merged(loser, survivor)))
 
     async def sales() -> None:
-        for _ in range(60):
+        for _ in range(120):
             async with office.database.connection() as connection:
-                ids = await connection.fetch("SELECT handoff_id FROM routing.handoff ORDER BY handoff_id")
+                ids = await connection.fetch(
+                    "SELECT handoff_id FROM routing.handoff WHERE closed_at IS NULL OR random() < 0.05"
+                )
             if ids:
                 chosen = rng.choice(ids)["handoff_id"]
                 await _unless_refused(office.act(chosen, rng.choice(ACTS), by=rng.choice(("ann", "bob"))))
             await asyncio.sleep(0)
 
     async def time() -> None:
-        for step in range(20):
+        for step in range(40):
             office.now = T0 + timedelta(minutes=step * 4)
             await office.timers.turn(office.now)
 
