@@ -7,9 +7,10 @@ import asyncpg
 
 # SQLSTATE classes and codes after which the same call may succeed: connection lost (08), out of resources
 # (53), operator intervention and time-outs (57), deadlock and serialization (40), lock not available (55P03),
-# read-only (25006), idle-in-transaction time-out (25P03), system error (58).
+# read-only (25006), idle-in-transaction time-out (25P03), system error (58), database closed to connections
+# for maintenance (55000).
 _TRANSIENT_CLASSES = ("08", "53", "57", "40", "58")
-_TRANSIENT_CODES = frozenset({"55P03", "25006", "25P03"})
+_TRANSIENT_CODES = frozenset({"55P03", "55000", "25006", "25P03"})
 
 RETRY_AFTER_SECONDS = 2
 

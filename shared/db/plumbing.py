@@ -165,7 +165,7 @@ def _heartbeat(metadata: MetaData, schema: str) -> Table:
 
 
 def _idempotency_key(metadata: MetaData, schema: str) -> Table:
-    """Answers given under an Idempotency-Key (`scope_key`: API key, method, path, key); none: running."""
+    """Answers given under an Idempotency-Key; a row without a status is a request that still runs."""
     return Table(
         "idempotency_key",
         metadata,
