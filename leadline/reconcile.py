@@ -1,12 +1,14 @@
 """The reconciliation across services: what one handed on, the next has, holds, or still finds in the log."""
 
 import asyncio
+import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
 from leadline.letters import Holder
-from shared.bus.port import Partition
-from shared.contracts.topics import TOPICS, ServiceName
+from shared.bus.port import Bus, Partition, Record
+from shared.contracts.envelope import from_headers
+from shared.contracts.topics import ACTIVITY, TOPICS, ServiceName
 from shared.runtime import Finding, WiredService
 
 PAGE = 2000
@@ -52,6 +54,28 @@ async def events_arrive(intake: Intake, scores: Scores) -> Finding:
         missing += await scores.missing_events(sent)
     missing = await _still(missing, scores.missing_events)
     return Finding("every event of a receipt is in scoring's timeline or held", checked, missing[:SHOWN])
+
+
+async def log_arrives(bus: Bus, reached: Mapping[Partition, int], scores: Scores) -> Finding:
+    """Check that every event of the log before the positions `reached` is in scoring's timeline or held."""
+    checked, missing = 0, list[str]()
+    for place, end in reached.items():
+        at = (await bus.heads(place.topic))[place][0]
+        while at < end and (found := await bus.browse(place, at, max_records=PAGE)):
+            at = found[-1].offset + 1
+            ids = {event_id for record in found if record.offset < end and (event_id := _event_id(record))}
+            checked += len(ids)
+            missing += await scores.missing_events(ids)
+    missing = await _still(missing, scores.missing_events)
+    return Finding("every event of the log is in scoring's timeline or held", checked, missing[:SHOWN])
+
+
+def _event_id(record: Record) -> str | None:
+    """Return the event's id; None for a message whose envelope names none that scoring could know."""
+    try:
+        return str(uuid.UUID(from_headers(record.headers).id))
+    except ValueError:
+        return None
 
 
 async def leads_arrive(scores: Scores, lifecycle: Lifecycle) -> Finding:
@@ -124,8 +148,10 @@ async def across(
     intake = cast(Intake, services["ingest"].views)
     scores = cast(Scores, services["scoring"].views)
     lifecycle = cast(Lifecycle, services["routing"].views)
+    scoring = holders["scoring"]
     return [
         await events_arrive(intake, scores),
+        await log_arrives(scoring.bus, await _positions(scoring, ACTIVITY.name), scores),
         await leads_arrive(scores, lifecycle),
         *await positions_hold(holders),
     ]

@@ -10,22 +10,12 @@ from alembic import op
 
 from shared.contracts.topics import TOPICS, Topic, consumer_group
 from shared.db.revision import create_schema, grant, run_script
+from shared.db.roles import BUS_FUNCTIONS
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-SERVICE_FUNCTIONS = (
-    "append(text[], integer[], bytea[], bytea[], bytea[])",
-    "fetch(text[], integer[], bigint[], integer)",
-    "heads(text)",
-    "identity()",
-    "join(text, text[])",
-    "renew(text, text, text[], double precision, text[], integer[], bigint[])",
-    "leave(text, text)",
-    "trim()",
-)
 
 
 def declare(topic: Topic) -> str:
@@ -45,7 +35,7 @@ def upgrade() -> None:
         run_script(op, declare(topic))
     run_script(op, "SELECT bus.ensure_day(bus.today()), bus.ensure_day(bus.today() + 1);")
     grant(op, "USAGE ON SCHEMA bus")
-    for function in SERVICE_FUNCTIONS:
+    for function in BUS_FUNCTIONS:
         grant(op, f"EXECUTE ON FUNCTION bus.{function}")
 
 

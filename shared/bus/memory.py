@@ -105,6 +105,12 @@ class MemoryBus:
             place: (log.first, log.next_offset) for place, log in self._logs.items() if place.topic == topic
         }
 
+    async def browse(self, place: Partition, position: int, *, max_records: int) -> Sequence[Record]:
+        """Return what lies at and after `position`."""
+        await self._reach()
+        found = self._read(place, position, max_records)
+        return found.records if found else ()
+
     async def maintain(self) -> Sequence[str]:
         await self._reach()
         return ()

@@ -117,6 +117,13 @@ class Bus(Protocol):
         """Return (first kept offset, next offset) of each partition."""
         ...
 
+    async def browse(self, place: Partition, position: int, *, max_records: int) -> Sequence[Record]:
+        """Return what lies at and after `position` without joining a group; for checks, not for consumers.
+
+        Empty at the end of the partition. Raises OffsetOutOfRange, BusUnavailable.
+        """
+        ...
+
     async def maintain(self) -> Sequence[str]:
         """Let the log do its housekeeping (retention); return what an operator must know, if anything."""
         ...

@@ -10,9 +10,17 @@ import asyncpg
 from shared.bus.group_commit import GroupCommit
 from shared.bus.header_bytes import pack_headers
 from shared.bus.partitioner import partition_of
-from shared.bus.port import BusUnavailable, LogIdentity, Outgoing, Partition, Subscription, UnknownTopic
+from shared.bus.port import (
+    BusUnavailable,
+    LogIdentity,
+    Outgoing,
+    Partition,
+    Record,
+    Subscription,
+    UnknownTopic,
+)
 from shared.bus.postgres_calls import CALL_SECONDS, call
-from shared.bus.postgres_subscription import PostgresSubscription
+from shared.bus.postgres_subscription import PostgresSubscription, fetch
 from shared.contracts.topics import ServiceName
 from shared.db.listen import NOTIFY, listening
 from shared.db.pool import create_pool
@@ -68,6 +76,11 @@ class PostgresBus:
         """Return (first kept offset, next offset) of each partition."""
         rows = await call(self._pool, "SELECT partition, first_offset, next_offset FROM bus.heads($1)", topic)
         return {Partition(topic, row["partition"]): (row["first_offset"], row["next_offset"]) for row in rows}
+
+    async def browse(self, place: Partition, position: int, *, max_records: int) -> Sequence[Record]:
+        """Return what lies at and after `position`."""
+        fetched = await fetch(self._pool, {place: position}, max_records)
+        return [record for part in fetched for record in part.records]
 
     async def maintain(self) -> Sequence[str]:
         """Drop the days that retention has passed; return which could not go, and for whom."""

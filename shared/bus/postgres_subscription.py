@@ -104,23 +104,28 @@ class PostgresSubscription:
         order = sorted(wanted)
         self._turn = (self._turn + 1) % len(order)
         order = order[self._turn :] + order[: self._turn]
-        rows = await call(
-            self._pool,
-            "SELECT topic, partition, msg_offset, key, headers, value, appended_at"
-            " FROM bus.fetch($1, $2, $3, $4)",
-            [place.topic for place in order],
-            [place.number for place in order],
-            [wanted[place] for place in order],
-            max_records,
-        )
-        found: dict[Partition, list[Record]] = {}
-        for row in rows:
-            place = Partition(row["topic"], row["partition"])
-            found.setdefault(place, []).append(_record(place, row))
-        return [
-            Fetched(place, wanted[place], records[-1].offset + 1, tuple(records))
-            for place, records in found.items()
-        ]
+        return await fetch(self._pool, {place: wanted[place] for place in order}, max_records)
+
+
+async def fetch(pool: "Pool", wanted: Mapping[Partition, int], max_records: int) -> Sequence[Fetched]:
+    """Return what lies at the positions `wanted`: at most `max_records` in all, in the order given."""
+    rows = await call(
+        pool,
+        "SELECT topic, partition, msg_offset, key, headers, value, appended_at"
+        " FROM bus.fetch($1, $2, $3, $4)",
+        [place.topic for place in wanted],
+        [place.number for place in wanted],
+        list(wanted.values()),
+        max_records,
+    )
+    found: dict[Partition, list[Record]] = {}
+    for row in rows:
+        place = Partition(row["topic"], row["partition"])
+        found.setdefault(place, []).append(_record(place, row))
+    return [
+        Fetched(place, wanted[place], records[-1].offset + 1, tuple(records))
+        for place, records in found.items()
+    ]
 
 
 def _record(place: Partition, row: Any) -> Record:

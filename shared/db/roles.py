@@ -13,6 +13,17 @@ from shared.db.revision import role_of, schema_grants
 
 # The functions of schema `platform` that every service may call; the others are the administrator's.
 SERVICE_FUNCTIONS = ("find_key(bytea)", "touch_key(text)", "current_epoch()", "cluster_id()")
+# Those of schema `bus`; its topics are declared and its groups forgotten by the owner alone.
+BUS_FUNCTIONS = (
+    "append(text[], integer[], bytea[], bytea[], bytea[])",
+    "fetch(text[], integer[], bigint[], integer)",
+    "heads(text)",
+    "identity()",
+    "join(text, text[])",
+    "renew(text, text, text[], double precision, text[], integer[], bigint[])",
+    "leave(text, text)",
+    "trim()",
+)
 
 _ROLES = ", ".join(f"'{role_of(service)}'" for service in SERVICES)
 
@@ -96,7 +107,7 @@ async def _object_grants(connection: "asyncpg.Connection[Any]") -> list[str]:
         if "bus" in schemas:
             statements += [
                 f"GRANT USAGE ON SCHEMA bus TO {role}",
-                f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA bus TO {role}",
+                *(f"GRANT EXECUTE ON FUNCTION bus.{name} TO {role}" for name in BUS_FUNCTIONS),
             ]
         if service in schemas:
             statements += schema_grants(service)

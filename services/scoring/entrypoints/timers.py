@@ -58,7 +58,7 @@ class ScoreTimers:
             except Exception as fault:
                 if not is_transient(fault):
                     raise
-                log.warning("score_timers_wait", fault=type(fault).__name__)
+                log.warning("score_timers_wait", reason=type(fault).__name__)
             if done < LEADS_AT_ONCE:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), self._poll_seconds)
@@ -110,7 +110,7 @@ class ScoreTimers:
                 if is_transient(fault):
                     raise
                 SCORING_PUT_OFF.inc()
-                log.warning("lead_not_scored", lead_id=lead_id, fault=type(fault).__name__)
+                log.warning("lead_not_scored", lead_id=lead_id, reason=type(fault).__name__)
                 async with self._database.connection() as connection:
                     await connection.execute(_POSTPONE, lead_id)
         return done

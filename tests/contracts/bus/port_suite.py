@@ -59,6 +59,17 @@ class BusContract:
         )
         assert [record for part in again for record in part.records] == one.records[3:]
 
+    async def test_the_log_can_be_looked_through_without_joining_a_group(self, harness: BusHarness) -> None:
+        await harness.bus.append([message(number) for number in range(30)])
+        seen: list[int] = []
+        for place, (first, end) in (await harness.bus.heads(TOPIC)).items():
+            at = first
+            while found := await harness.bus.browse(place, at, max_records=4):
+                seen += numbers(found)
+                at = found[-1].offset + 1
+            assert at <= end
+        assert sorted(seen) == list(range(30))
+
     async def test_a_message_comes_back_byte_for_byte(self, harness: BusHarness) -> None:
         odd = Outgoing(TOPIC, "kéy\x00☃", (("ce_id", b"\xff\x00"), ("ce_id", b"2")), b'{"a": "\xc3\xa9\x00"}')
         await harness.bus.append([odd])

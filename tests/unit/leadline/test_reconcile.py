@@ -1,11 +1,16 @@
 """What is checked between the services: nothing that one handed on may be unknown to the next."""
 
+import uuid
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
 from leadline import reconcile
-from leadline.reconcile import events_arrive, leads_arrive
+from leadline.reconcile import events_arrive, leads_arrive, log_arrives
+from shared.bus.memory import MemoryBus
+from shared.bus.port import Outgoing
+from shared.contracts.envelope import Attributes, to_headers
 
 
 class Ingest:
@@ -66,6 +71,27 @@ async def test_an_event_that_is_on_its_way_is_not_lost() -> None:
 async def test_an_event_that_waits_in_the_outbox_is_in_its_place() -> None:
     finding = await events_arrive(Ingest(("sub_1", "unsent", False)), Scoring())
     assert (finding.checked, finding.ok) == (1, True)
+
+
+async def test_an_event_of_the_log_that_scoring_passed_without_trace_is_found() -> None:
+    bus, ids = MemoryBus({"leadline.activity": 2}), [str(uuid.UUID(int=n)) for n in range(9)]
+    await bus.append([_message(event_id) for event_id in ids])
+    heads = await bus.heads("leadline.activity")
+    reached = {place: end for place, (_, end) in heads.items()}
+    finding = await log_arrives(bus, reached, Scoring(ids[:-1]))
+    assert (finding.checked, finding.problems) == (9, [ids[-1]])
+
+
+async def test_an_event_that_scoring_has_not_reached_yet_is_not_lost() -> None:
+    bus = MemoryBus({"leadline.activity": 2})
+    await bus.append([_message(str(uuid.UUID(int=1)))])
+    reached = dict.fromkeys(await bus.heads("leadline.activity"), 0)
+    assert (await log_arrives(bus, reached, Scoring())).ok
+
+
+def _message(event_id: str) -> Outgoing:
+    attributes = Attributes(event_id, "test", "leadline.activity.recorded.v1", datetime.now(UTC), event_id)
+    return Outgoing("leadline.activity", event_id, to_headers(attributes), b"{}")
 
 
 async def test_a_lead_that_routing_never_heard_of_is_found() -> None:
