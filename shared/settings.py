@@ -21,7 +21,7 @@ class ServiceSettings(BaseSettings):
     )
     data_dir: Path = Field(
         default=Path("data"),
-        description="Folder for what must survive a restart outside the database: spool, last-good keys.",
+        description="Folder for what must survive a restart outside the database: last-good API keys.",
     )
     public_url: str = Field(
         default="http://localhost:8080", description="How browsers and the CRM reach this installation."
