@@ -22,6 +22,7 @@ from leadline.runtime_file import read_running
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_SECONDS = 15.0
+LEAD_ID_LENGTH = len("ld_") + 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,15 @@ class ApiClient:
             parameters["cursor"] = page["next"]
 
     def lead_id(self, lead: str) -> str:
-        """Return the id of a lead named by its id or its e-mail address."""
-        if "@" not in lead:
+        """Return the id of a lead named by its id, the beginning of its id, or its e-mail address."""
+        if len(lead) == LEAD_ID_LENGTH and "@" not in lead:
             return lead
-        found = self.get("/v1/leads", email=lead)["data"]
+        found = self.get("/v1/leads", q=lead, anonymous=True)["data"]
         if not found:
-            raise CommandFailed("no lead has this e-mail address", CHECK_FAILED)
-        return str(found[0].get("lead_id") or found[0]["id"])
+            raise CommandFailed(f"no lead has this {'e-mail address' if '@' in lead else 'id'}", CHECK_FAILED)
+        if len(found) > 1:
+            raise CommandFailed(f"{lead} is not enough: {len(found)} leads begin like this", CHECK_FAILED)
+        return str(found[0]["lead_id"])
 
     def call(self, method: str, path: str, **request: Any) -> Answer:
         """Send one request; raise CommandFailed where Leadline is not there or says no."""

@@ -40,6 +40,7 @@ WHERE ($1::boolean IS NULL OR l.contactable = $1)
     AND ($5::int IS NULL OR l.fit >= $5)
     AND ($6::int IS NULL OR l.engagement >= $6)
     AND ($7::boolean IS NULL OR l.enters = $7)
+    AND ($11::text IS NULL OR starts_with(l.lead_id, $11))
     AND ($8::timestamptz IS NULL OR (l.created_at, l.lead_id) < ($8, $9::text))
 ORDER BY l.created_at DESC, l.lead_id DESC LIMIT $10
 """
@@ -97,6 +98,7 @@ class PostgresReads:
             rows = await connection.fetch(
                 _PAGE, wanted.contactable, wanted.email, wanted.domain, wanted.grade, wanted.min_fit,
                 wanted.min_engagement, wanted.enters, at, lead_id, limit,
+                wanted.id_prefix,
             )  # fmt: skip
         return [dict(row) for row in rows]
 

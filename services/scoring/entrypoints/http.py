@@ -43,11 +43,13 @@ def leads_router(reads: LeadReads) -> APIRouter:
         cursor: PageCursor = None,
         limit: PageSize = 50,
     ) -> dict[str, Any]:
-        """List leads, youngest first. `q` is an e-mail address or a company's domain."""
+        """List leads, youngest first. `q`: an e-mail address, a company domain or how a lead id begins."""
         found = (q or "").strip().lower()
+        is_id, is_email = found.startswith("ld_"), "@" in found
         wanted = LeadFilter(
-            email=(email or (found if "@" in found else "")).strip().lower() or None,
-            domain=(domain or (found if "@" not in found else "")).strip().lower() or None,
+            email=(email or (found if is_email else "")).strip().lower() or None,
+            domain=(domain or ("" if is_email or is_id else found)).strip().lower() or None,
+            id_prefix=found if is_id else None,
             grade=grade,
             min_fit=_milli(min_fit),
             min_engagement=_milli(min_engagement),

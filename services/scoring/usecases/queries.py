@@ -20,6 +20,7 @@ class LeadFilter:
     min_engagement: int | None = None
     enters: bool | None = None
     contactable: bool | None = True
+    id_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

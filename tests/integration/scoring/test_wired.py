@@ -97,6 +97,8 @@ async def test_a_form_travels_from_the_bus_to_a_snapshot_and_to_the_pages(scorin
     assert listed["lead_id"] == snapshot.lead_id
     assert (await scoring.get("/v1/leads", q="acme.example"))["data"] == [listed]
     assert (await scoring.get("/v1/leads", email="nobody@acme.example"))["data"] == []
+    assert (await scoring.get("/v1/leads", q=listed["lead_id"][:11]))["data"] == [listed]
+    assert (await scoring.get("/v1/leads", q="ld_" + 8 * "0"))["data"] == []
     lead = await scoring.get(f"/v1/leads/{snapshot.lead_id}")
     assert lead["identities"] == {"anonymous": ["a1"], "email": ["ada@acme.example"]}
     first = await scoring.get(f"/v1/leads/{snapshot.lead_id}/timeline", limit=3)
