@@ -22,6 +22,7 @@ from leadline.runtime_file import read_running
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_SECONDS = 15.0
+PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "errors", "request_id"}
 LEAD_ID_LENGTH = len("ld_") + 32
 
 
@@ -110,6 +111,9 @@ def refusal(status: int, body: Any) -> CommandFailed:
         message += f"\n  {where + ': ' if where else ''}{error.get('detail') or error.get('message') or ''}"
         if error.get("fix"):
             message += f" ({error['fix']})"
+    for name, value in problem.items():
+        if name not in PROBLEM_MEMBERS:
+            message += f"\n  {name}: {value if isinstance(value, str) else json.dumps(value)}"
     code, fix = _meaning(status)
     return CommandFailed(message, code, fix)
 

@@ -18,6 +18,7 @@ from leadline.demo.history import VISITORS, history
 from leadline.demo.site import Site
 from leadline.demo.visitors import Visitors
 from leadline.runtime_file import read_private, write_private
+from shared.observability.logging import configure_logging
 from shared.process import run_process
 
 SEED = 20
@@ -73,4 +74,5 @@ async def _prepare(client: httpx2.AsyncClient, site: Site) -> None:
 
 
 if __name__ == "__main__":
+    configure_logging()
     sys.exit(run_process(main))

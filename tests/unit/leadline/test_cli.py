@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from leadline.cli.app import COMMANDS, run
+from leadline.cli.client import refusal
 from leadline.cli.exit_codes import (
     CHECK_FAILED,
     CONFIG_INVALID,
@@ -150,3 +151,8 @@ def test_a_refused_configuration_names_line_and_fix(
 def test_a_failure_is_json_too_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["status", "--json", "--url", "http://127.0.0.1:9", "--key", "k"]) == UNREACHABLE
     assert json.loads(capsys.readouterr().err)["code"] == UNREACHABLE
+
+
+def test_what_a_problem_names_besides_its_detail_is_shown() -> None:
+    problem = {"type": "about:blank", "detail": "Anna holds leads.", "open_handoffs": {"anna": ["ho_1"]}}
+    assert 'open_handoffs: {"anna": ["ho_1"]}' in str(refusal(409, problem))
