@@ -30,6 +30,7 @@ class LeadFacts:
 
     `tried`: reps who held it in this cycle already; `excluded`: not now (the one it is taken from).
     `only_person`: a reassignment to one named person; `only_team`: passed on within a team (the closer team).
+    `needs_data`: engaged, but the traits in `missing` are required and not known.
     """
 
     lead_id: str
@@ -47,6 +48,8 @@ class LeadFacts:
     only_person: str | None = None
     only_team: str | None = None
     model_version: str = ""
+    needs_data: bool = False
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +236,13 @@ def _decision(inquiry: _Inquiry, rule: Rule, taken: _Taken | None, queue: str | 
     lead, policy = inquiry.lead, inquiry.policy
     turn = taken.turn if taken else None
     calendars = {policy.people[c.person_id].calendar for c in inquiry.candidates}
-    always = {"grade", "fit", "engagement", "hand_raise"}
+    always = {"grade", "fit", "engagement", "hand_raise"} | (
+        {"needs_data", "missing"} if lead.needs_data else set()
+    )
     return Decision(
         lead_id=lead.lead_id, cycle=lead.cycle, at=inquiry.now,
         person_id=taken.person_id if taken else None, team_id=taken.team_id if taken else None, queue=queue,
-        rule=rule.id, reason=_reason(rule, taken, queue, policy), path=tuple(inquiry.path),
+        rule=rule.id, reason=_reason(lead, rule, taken, queue, policy), path=tuple(inquiry.path),
         candidates=tuple(inquiry.candidates),
         inputs={name: _scalar(_value(lead, inquiry.account, name)) for name in sorted(always | inquiry.read)},
         policy_version=policy.version, model_version=lead.model_version,
@@ -247,11 +252,14 @@ def _decision(inquiry: _Inquiry, rule: Rule, taken: _Taken | None, queue: str | 
     )  # fmt: skip
 
 
-def _reason(rule: Rule, taken: _Taken | None, queue: str | None, policy: Policy) -> str:
+def _reason(lead: LeadFacts, rule: Rule, taken: _Taken | None, queue: str | None, policy: Policy) -> str:
     """Say in one sentence, for the rep or the queue's owner, why the lead came here."""
     label = rule.label or rule.id
     if taken is None:
         name = policy.queues[queue].name if queue in policy.queues else queue
+        if all(target.kind == "queue" for target in rule.targets):
+            lacks = f" for {', '.join(lead.missing)}" if lead.needs_data and lead.missing else ""
+            return f"{label}: it waits in {name}{lacks}"
         return f"{label}: nobody could take it now, so it waits in {name}"
     if taken.turn is None:
         return f"{label}: it was asked to go to you by name"
@@ -285,12 +293,15 @@ def _value(lead: LeadFacts, account: Account | None, name: str) -> object:
         "grade": lead.grade, "fit": lead.fit, "engagement": lead.engagement,
         "score": lead.fit + lead.engagement, "hand_raise": lead.hand_raise,
         "level_reason": lead.level_reason, "cycle": lead.cycle,
+        "needs_data": lead.needs_data, "missing": lead.missing,
         "account": account.id if account else None, "account_stage": account.stage if account else None,
     }  # fmt: skip
     return known.get(name)
 
 
 def _scalar(value: object) -> Scalar:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 

@@ -25,13 +25,23 @@ async def hand_over_leads(desk: Desk, store: Store) -> None:
     teams = sorted({team for fact in facts.values() for team in teams_touched(fact, desk.policy)})
     named = {fact.only_person for fact in facts.values() if fact.only_person}
     named |= {t.id for rule in desk.policy.rules for t in rule.targets if t.kind == "person"}
-    roster = await store.roster(desk.policy, teams, sorted(named), desk.now)
+    roster = _without_the_silent(desk, await store.roster(desk.policy, teams, sorted(named), desk.now))
     for lead_id in sorted(facts, key=lambda one: backlog_key(facts[one])):
         file = desk.files[lead_id]
         decision = decide(facts[lead_id], desk.policy, roster, desk.now)
         if _apply(desk, file, decision, desk.wanted[lead_id]):
             roster = _after(desk, roster, decision)
     desk.wanted.clear()
+
+
+def _without_the_silent(desk: Desk, roster: Roster) -> Roster:
+    """Return the roster with those out whom this very transaction takes out of rotation."""
+    members = dict(roster.members)
+    for person_id, until in desk.out_of_rotation.items():
+        member = members.get(person_id, MemberState())
+        longer = max(until, member.out_of_rotation_until or until)
+        members[person_id] = replace(member, out_of_rotation_until=longer)
+    return Roster(members, roster.rotations)
 
 
 def _apply(desk: Desk, file: LeadFile, decision: Decision, wanted: DecisionWanted) -> bool:
@@ -46,6 +56,7 @@ def _apply(desk: Desk, file: LeadFile, decision: Decision, wanted: DecisionWante
             desk.decisions[decision_id] = decision
             carry_out(desk, file, Enqueue(decision.queue or desk.policy.last_queue), actor)
             start_clock(desk, file, "assign")
+            _follow_queue(file)
         if file.record.queue is not None:
             desk.woken.add(file.record.queue)
         return False
@@ -59,6 +70,13 @@ def _apply(desk: Desk, file: LeadFile, decision: Decision, wanted: DecisionWante
         carry_out(desk, file, PassToCloser(*place, outcome), actor)
     _tell_assigned(desk, file, decision, decision_id, actor)
     return True
+
+
+def _follow_queue(file: LeadFile) -> None:
+    """Let a running assign clock tell the owner of the queue the lead is in now; its terms stay frozen."""
+    clock = file.running("assign")
+    if clock is not None and clock.queue != file.record.queue:
+        file.clocks[clock.id] = replace(clock, queue=file.record.queue)
 
 
 def _after(desk: Desk, roster: Roster, decision: Decision) -> Roster:

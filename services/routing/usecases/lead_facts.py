@@ -27,6 +27,8 @@ def facts_of(file: LeadFile, wanted: DecisionWanted | None = None) -> LeadFacts:
         only_person=wanted.only_person if wanted else None,
         only_team=wanted.only_team if wanted else None,
         model_version=snapshot.model_version if snapshot else "",
+        needs_data=snapshot.needs_data if snapshot else False,
+        missing=tuple(snapshot.missing) if snapshot else (),
     )
 
 

@@ -77,13 +77,17 @@ def _last_queue(reader: PolicyReader, value: object, queues: Mapping[str, Queue]
 def _check_account_first(
     reader: PolicyReader, rules: tuple[Rule, ...], accounts: Mapping[str, Account]
 ) -> None:
-    """Known accounts go to their owners before any territory: the account rule must be the first."""
+    """Known accounts go to their owners before any territory: of the rules that ask people, that is first.
+
+    Before it may stand rules that only put leads into a queue, such as those that lack data.
+    """
     if not accounts:
         return
-    first = rules[0].targets if rules else ()
+    asking = [at for at, rule in enumerate(rules) if any(t.kind != "queue" for t in rule.targets)]
+    first = rules[asking[0]].targets if asking else ()
     if not any(target.kind == "account_owner" for target in first):
         reader.fault(
-            ("rules", 0) if rules else ("rules",),
-            "there are accounts, but the first rule does not ask for their owner",
+            ("rules", asking[0]) if asking else ("rules",),
+            "there are accounts, but the first rule that asks people does not ask for their owner",
             "begin with a rule `when: {account: {known: true}}` and `to: [account_owner, ...]`",
         )

@@ -9,6 +9,7 @@ from shared.config_file import Path
 
 FIELDS = (
     "grade", "fit", "engagement", "score", "hand_raise", "level_reason", "cycle", "account", "account_stage",
+    "needs_data", "missing",
 )  # fmt: skip
 _POINTS = ("fit", "engagement", "score")
 _COMPARISONS = ("is", "in", "at_least", "at_most", "contains", "starts_with", "known")

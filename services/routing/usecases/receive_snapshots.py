@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from services.routing.domain.lifecycle import Actor
+from services.routing.domain.lifecycle import Actor, DecisionWanted
 from services.routing.usecases.act_on_handoff import LeadsMoved
 from services.routing.usecases.carry_out import carry_out
 from services.routing.usecases.desk import Desk
 from services.routing.usecases.hand_over_leads import hand_over_leads
-from services.routing.usecases.lead_facts import evaluation_of
+from services.routing.usecases.lead_facts import evaluation_of, facts_of
 from services.routing.usecases.merge_leads import merge_pair, split_lead
 from services.routing.usecases.ports import Store
 from shared.contracts.leads import LeadMerged, LeadScored, LeadUnmerged
@@ -69,6 +69,7 @@ def _take_snapshot(desk: Desk, snapshot: LeadScored) -> None:
     file = desk.files[snapshot.lead_id]
     if (snapshot.epoch, snapshot.revision) <= (file.epoch, file.revision) or file.record.state == "erased":
         return
+    known_before = facts_of(file)
     file.epoch, file.revision, file.snapshot = snapshot.epoch, snapshot.revision, snapshot
     file.known = True
     desk.snapshots[file.lead_id] = snapshot
@@ -76,6 +77,9 @@ def _take_snapshot(desk: Desk, snapshot: LeadScored) -> None:
     outcome = carry_out(desk, file, evaluation_of(snapshot), SCORING)
     if outcome.changed and file.record.state != "qualified":
         desk.wanted.pop(file.lead_id, None)
+    if file.record.queue is not None and facts_of(file) != known_before:
+        # What the rules read has changed: a lead that waited for data must not wait for the queue's wake too.
+        desk.wanted.setdefault(file.lead_id, DecisionWanted())
 
 
 def _drop_unknown(desk: Desk) -> None:

@@ -215,3 +215,28 @@ async def test_due_clocks_are_found_by_index(office: Office) -> None:
 async def _change(office: Office, person_id: str, **changes: object) -> None:
     async with office.database.transaction() as tx:
         await change_person(office.store_of(tx, office.now), person_id, dict(changes))
+
+
+async def test_a_rep_taken_out_of_rotation_gets_no_lead_decided_in_the_same_transaction(
+    office: Office,
+) -> None:
+    await _change(office, "bob", online=False)
+    await office.receive(a_snapshot("ld_1"))
+    assert (await office.lead("ld_1")).holder == "ann"
+    await office.receive(a_snapshot("ld_2"))
+    assert (await office.lead("ld_2")).holder == "ann"
+    await _change(office, "ann", online=False)
+    await _change(office, "bob", online=True)
+    # Bob holds one whose ladder will be due together with a cool-down's end.
+    await office.receive(a_snapshot("ld_3"))
+    assert (await office.lead("ld_3")).holder == "bob"
+    await _change(office, "ann", online=True)
+    await office.pass_time(minutes=6)
+
+    async with office.database.transaction() as tx:
+        people = await office.store_of(tx, office.now).people(["ann", "bob"], lock=False)
+    assert all(person.out_of_rotation_until is not None for person in people.values())
+    assert await office.problems() == []
+    for lead_id in ("ld_1", "ld_2", "ld_3"):
+        lead = await office.lead(lead_id)
+        assert (lead.record.state, lead.record.queue) == ("qualified", "waiting"), "nobody was left to ask"

@@ -21,7 +21,7 @@ from services.routing.domain.decide import (
     teams_touched,
 )
 from services.routing.domain.eligibility import MemberState
-from services.routing.domain.policy import Condition
+from services.routing.domain.policy import Condition, Rule, Target
 from services.routing.domain.rotation import Rotation
 from tests.support.routing_policies import SMALL, policy_of
 
@@ -231,3 +231,15 @@ def test_the_first_sla_policy_that_matches_is_used() -> None:
     policy = policy_of(SMALL.replace("sla:\n", hot))
     assert sla_for(replace(LEAD, hand_raise=True), policy).id == "hot"
     assert sla_for(LEAD, policy).id == "standard"
+
+
+def test_a_decision_for_the_needs_data_queue_names_what_is_missing() -> None:
+    lead = replace(SWEDE, needs_data=True, missing=("company", "industry"))
+    when = Condition("is", "needs_data", (True,))
+    rule = Rule("needs-data", when, (Target("queue", "triage"),), "We know too little")
+    decision = decide(lead, replace(POLICY, rules=(rule, *POLICY.rules)), Roster(), NOON)
+    assert decision.queue == "triage"
+    assert (decision.inputs["needs_data"], decision.inputs["missing"]) == (True, "company, industry")
+    assert decision.reason.endswith("for company, industry")
+    known = decide(SWEDE, replace(POLICY, rules=(rule, *POLICY.rules)), Roster(), NOON)
+    assert known.rule == "north"
