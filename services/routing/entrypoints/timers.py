@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
 from services.routing.domain.sla import OUTAGE_GAP_SECONDS
+from services.routing.entrypoints.setbacks import Setbacks
 from services.routing.usecases.drain_queue import drain_page
 from services.routing.usecases.fire_clocks import fire_clocks
 from services.routing.usecases.ports import Store
@@ -26,6 +28,7 @@ LEADS_AT_ONCE = 50  # leads fired in one transaction: well under its 500 ms
 CLOCKS_AT_ONCE = 200
 
 StoreOf = Callable[[Transaction, datetime | None], Store]
+Sleep = Callable[[asyncio.Event, float], Awaitable[None]]
 
 
 class Due(Protocol):
@@ -40,16 +43,33 @@ class Due(Protocol):
     async def beat(self, holder: str, gap: timedelta, now: datetime | None) -> bool: ...
 
 
-class Timers:
-    """A Runner. `turn` does all that is due once; `now` is fixed by tests only."""
+async def sleep_until(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, or wake at once when `stop` is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
 
-    def __init__(self, database: Database, due: Due, store_of: StoreOf) -> None:
+
+class Timers:
+    """A Runner. `turn` does all that is due once; tests fix `now`, `clock` (seconds) and `sleep`."""
+
+    def __init__(
+        self,
+        database: Database,
+        due: Due,
+        store_of: StoreOf,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = sleep_until,
+    ) -> None:
         self._database = database
         self._due = due
         self._store_of = store_of
         self._holder = new_id("timer")
         self._beaten: float | None = None
-        self._aside: set[str] = set()
+        self._clock = clock
+        self._sleep = sleep
+        self._setbacks = Setbacks(clock)
+        self._found = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; faults of the database are waited out."""
@@ -63,18 +83,20 @@ class Timers:
                     raise
                 log.warning("timers.database_unavailable", reason=type(fault).__name__)
                 pause = POLL_SECONDS
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+            await self._sleep(stop, pause)
 
     async def turn(self, now: datetime | None = None) -> int:
         """Fire due clocks and drain due queues; return how many clocks fired."""
         fired = 0
-        leads = sorted(await self._due.leads(now, CLOCKS_AT_ONCE + len(self._aside)))
-        leads = [lead for lead in leads if lead not in self._aside]
+        due = sorted(await self._due.leads(now, CLOCKS_AT_ONCE + len(self._setbacks)))
+        leads = [lead for lead in due if not self._setbacks.waits(lead)]
         for start in range(0, len(leads), LEADS_AT_ONCE):
             fired += await self._fire(leads[start : start + LEADS_AT_ONCE], now)
-        for queue, turn in await self._due.queues(now):
-            await self._drain(queue, turn, now)
+        queues = await self._due.queues(now)
+        for queue, turn in queues:
+            if not self._setbacks.waits(_queue_key(queue)):
+                await self._drain(queue, turn, now)
+        self._found = bool(due or queues)
         return fired
 
     async def _fire(self, leads: Sequence[str], now: datetime | None) -> int:
@@ -86,12 +108,15 @@ class Timers:
             if is_transient(fault):
                 raise
             if len(leads) == 1:
-                # Left due, for the reconciliation to show and the next process to try again.
-                log.exception("timers.lead_failed", lead_id=leads[0], reason=type(fault).__name__)
-                self._aside.add(leads[0])
+                # Left due: the reconciliation shows it, and it fires once the cause is mended.
+                pause = self._setbacks.fail(leads[0])
+                log.exception(
+                    "timers.lead_failed", lead_id=leads[0], reason=type(fault).__name__, seconds=pause
+                )
                 LEADS_SET_ASIDE.inc()
                 return 0
         else:
+            self._setbacks.succeed(leads)
             CLOCKS_FIRED.inc(firing.fired)
             for seconds in firing.lateness:
                 BREACH_LATENESS.observe(seconds)
@@ -104,21 +129,38 @@ class Timers:
             log.warning("timers.outage_recorded")
 
     async def _beat(self) -> None:
-        time = asyncio.get_running_loop().time()
-        if self._beaten is None or time - self._beaten >= BEAT_SECONDS:
+        at = self._clock()
+        if self._beaten is None or at - self._beaten >= BEAT_SECONDS:
             await self.beat()
-            self._beaten = time
+            self._beaten = at
 
     async def _drain(self, queue: str, turn: int, now: datetime | None) -> None:
+        """Drain a queue; a fault of ours there leaves it due and is tried again like a lead's."""
         offset: int | None = 0
-        while offset is not None:
-            async with self._database.transaction() as tx:
-                offset = await drain_page(self._store_of(tx, now), queue, turn, offset)
+        try:
+            while offset is not None:
+                async with self._database.transaction() as tx:
+                    offset = await drain_page(self._store_of(tx, now), queue, turn, offset)
+        except Exception as fault:
+            if is_transient(fault):
+                raise
+            pause = self._setbacks.fail(_queue_key(queue))
+            log.exception("timers.queue_failed", queue=queue, reason=type(fault).__name__, seconds=pause)
+        else:
+            self._setbacks.succeed([_queue_key(queue)])
 
     async def _pause(self, fired: int) -> float:
-        """Sleep until the next is due; what is due and did not fire is held by somebody: it can wait."""
+        """Return how long to sleep: until the next is due, at most POLL_SECONDS.
+
+        What was found due and did not fire is held by somebody or set aside: it can wait. What has become
+        due since the look cannot.
+        """
         until = await self._due.until_next()
         seconds = until.total_seconds() if until is not None else POLL_SECONDS
-        if seconds <= 0 and not fired:
+        if seconds <= 0 and self._found and not fired:
             return POLL_SECONDS
         return min(POLL_SECONDS, max(SHORTEST_SECONDS, seconds))
+
+
+def _queue_key(queue: str) -> str:
+    return f"queue {queue}"

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from services.routing.adapters.due_rows import DueRows
 from services.routing.adapters.reconcile import reconcile
 from services.routing.adapters.timer_rows import DUE_CLOCKS
 from services.routing.domain import lifecycle
+from services.routing.entrypoints.timers import Timers
 from services.routing.usecases.act_on_handoff import act_on_handoff
 from services.routing.usecases.change_person import change_person
 from shared.contracts import handoffs as told
@@ -240,3 +242,34 @@ async def test_a_rep_taken_out_of_rotation_gets_no_lead_decided_in_the_same_tran
     for lead_id in ("ld_1", "ld_2", "ld_3"):
         lead = await office.lead(lead_id)
         assert (lead.record.state, lead.record.queue) == ("qualified", "waiting"), "nobody was left to ask"
+
+
+async def test_a_lead_that_failed_for_a_fault_of_ours_fires_once_the_cause_is_mended(office: Office) -> None:
+    seconds = [0.0]
+    timers = Timers(office.database, DueRows(office.database), office.store_of, clock=lambda: seconds[0])
+    await office.receive(a_snapshot("ld_1"), a_snapshot("ld_2"))
+    async with office.database.transaction() as tx:
+        kept = await tx.connection.fetch("SELECT clock_id, body::text AS body FROM routing.clock")
+        await tx.connection.execute(
+            """UPDATE routing.clock SET body = '{"broken": true}' WHERE lead_id = 'ld_1'"""
+        )
+
+    office.now += timedelta(minutes=5)
+    looked_at = []
+    for _ in range(4):
+        await timers.turn(office.now)
+        looked_at.append(len(await office.told(told.SLA_BREACHED)))
+        seconds[0] += 0.5
+    assert looked_at == [1, 1, 1, 1], "the other lead is not held up"
+
+    async with office.database.transaction() as tx:
+        await tx.connection.executemany(
+            "UPDATE routing.clock SET body = $2::text::jsonb WHERE clock_id = $1",
+            [(row["clock_id"], row["body"]) for row in kept],
+        )
+    await timers.turn(office.now)
+    assert len(await office.told(told.SLA_BREACHED)) == 1, "it was tried at 0 s and at 1 s: next at 3 s"
+    seconds[0] = 3.0
+    await timers.turn(office.now)
+    assert len(await office.told(told.SLA_BREACHED)) == 2
+    assert await office.problems() == []
