@@ -32,13 +32,16 @@ from services.routing.usecases.ports import Store
 from shared.bus.port import Bus
 from shared.clock import Clock
 from shared.config_file import ConfigError, parse
-from shared.consumer.consumer import Consumer
+from shared.consumer.consumer import Consumer, ConsumerOptions
 from shared.contracts.topics import HANDOFFS, LEADS, consumer_group
 from shared.db.database import Database, Transaction
 from shared.foundation import Foundation, open_foundation
 from shared.outbox.relay import Relay
 from shared.runtime import RoleName, Runner, WiredService
 from shared.web.app import create_app, dispatch, limits_of
+
+# So many leads are decided within the 500 ms of a transaction, with a full team of 200 to weigh for each.
+CONSUMING = ConsumerOptions(max_records=50)
 
 DEFAULT_POLICY = Path(__file__).parent / "defaults" / "policy.yaml"
 
@@ -115,7 +118,12 @@ def _roles(settings: RoutingSettings, ground: Foundation, store_of: StoreOf) -> 
     database, bus = ground.database, ground.bus
     return {
         "worker": Consumer(
-            bus, database, group=consumer_group("routing"), topics=[LEADS.name], handler=HandleLeads(store_of)
+            bus,
+            database,
+            group=consumer_group("routing"),
+            topics=[LEADS.name],
+            handler=HandleLeads(store_of),
+            options=CONSUMING,
         ),
         "relay": Relay(bus, database, feed_types=HANDOFFS.types, keep=timedelta(days=settings.feed_days)),
         "timer": Timers(database, DueRows(database), store_of),

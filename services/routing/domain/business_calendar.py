@@ -6,6 +6,7 @@ Open sets are computed on stretches of constant UTC offset, so gaps and folds ne
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.routing.domain.time_zones import stretches
@@ -58,6 +59,10 @@ class Calendar:
         if not any(self.weekly):
             raise NeverOpen(f"calendar {self.id!r} is never open")
 
+    def __hash__(self) -> int:
+        # Calendars are keys of caches on hot paths; hashing all their dates each time would cost more.
+        return hash((self.id, self.version))
+
 
 def _openings(calendar: Calendar, day: date) -> Iterator[tuple[datetime, datetime]]:
     """Yield the naive local spans of the intervals that start on `day`, ascending."""
@@ -68,6 +73,7 @@ def _openings(calendar: Calendar, day: date) -> Iterator[tuple[datetime, datetim
         yield midnight + timedelta(seconds=interval.start), midnight + timedelta(seconds=interval.end)
 
 
+@lru_cache(maxsize=1024)  # a batch asks it of each member for each lead, at one instant
 def is_open(calendar: Calendar, at: datetime) -> bool:
     """Tell whether the instant `at` (aware) is open."""
     local = at.astimezone(ZoneInfo(calendar.timezone)).replace(tzinfo=None)

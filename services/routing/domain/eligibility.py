@@ -125,6 +125,8 @@ def _presence_refusals(
 
 
 def _cap_refusals(person: Person, member: MemberState, now: datetime) -> Iterator[Verdict]:
+    if person.daily_cap is None and person.open_cap is None:
+        return
     numbers = _load(person, member, now)
     if person.daily_cap is not None and _today(person, member, now) >= person.daily_cap:
         yield Verdict("daily_cap", numbers, next_local_midnight(person, now))
