@@ -63,6 +63,19 @@ UPDATE scoring.lead l SET
 FROM told WHERE l.lead_id = told.survivor
 """
 
+# A lead that is known by phone alone may have been cut; whoever absorbs its visitor takes the cut over.
+_ABSORB = """
+WITH gone AS (
+    DELETE FROM scoring.membership m USING unnest($1::text[], $2::text[]) AS n (leaf, owner)
+    WHERE m.identity = n.leaf RETURNING n.leaf, n.owner
+)
+INSERT INTO scoring.cut AS c (identity, cycle, cut)
+SELECT g.owner, max(l.cycle), max(l.cut)
+FROM gone g JOIN scoring.cut l ON l.identity = g.leaf GROUP BY g.owner
+ON CONFLICT (identity) DO UPDATE SET
+    cycle = greatest(c.cycle, excluded.cycle), cut = greatest(c.cut, excluded.cut)
+"""
+
 _SET_CUTS = """
 INSERT INTO scoring.cut AS c (identity, cycle, cut)
 SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[])
@@ -160,7 +173,7 @@ class PostgresLeads(PostgresSnapshots):
             model_version,
         )
 
-    async def move(self, lead_of: Mapping[Identity, str], leaves: Collection[Identity]) -> None:
+    async def move(self, lead_of: Mapping[Identity, str], leaves: Mapping[Identity, Identity]) -> None:
         await self.tx.connection.execute(
             "INSERT INTO scoring.membership (identity, lead_id) SELECT * FROM unnest($1::text[], $2::text[])"
             " ON CONFLICT (identity) DO UPDATE SET lead_id = excluded.lead_id",
@@ -169,7 +182,7 @@ class PostgresLeads(PostgresSnapshots):
         )
         if leaves:
             await self.tx.connection.execute(
-                "DELETE FROM scoring.membership WHERE identity = ANY($1)", [key_of(leaf) for leaf in leaves]
+                _ABSORB, [key_of(leaf) for leaf in leaves], [key_of(owner) for owner in leaves.values()]
             )
 
     async def redirect(self, merges: Sequence[Merge], now: datetime) -> None:
@@ -181,6 +194,10 @@ class PostgresLeads(PostgresSnapshots):
     async def survivors(self, lead_ids: Collection[str]) -> dict[str, str]:
         rows = await self.tx.connection.fetch(_SURVIVORS, list(lead_ids))
         return {row["asked"]: row["lead_id"] for row in rows}
+
+    async def belonging(self, identities: Collection[Identity]) -> set[Identity]:
+        rows = await self.tx.connection.fetch(_BELONGING, [], [key_of(identity) for identity in identities])
+        return {identity_of(row["identity"]) for row in rows}
 
     async def members(self, lead_id: str) -> frozenset[Identity]:
         rows = await self.tx.connection.fetch(

@@ -28,8 +28,10 @@ OWNER_OF = """coalesce(
     {a})"""
 
 _KNOWN = """
-SELECT event_id, occurred_at, body_hash, anonymous, usr, email, owner
-FROM scoring.timeline WHERE event_id = ANY($1::uuid[])
+SELECT t.event_id, t.occurred_at, t.body_hash, t.anonymous, t.usr, t.email, t.owner,
+    ARRAY(SELECT a FROM scoring.link l WHERE l.event_id = t.event_id
+          UNION SELECT b FROM scoring.link l WHERE l.event_id = t.event_id ORDER BY 1) AS linked
+FROM scoring.timeline t WHERE t.event_id = ANY($1::uuid[])
 """
 
 _PUT = f"""
@@ -49,7 +51,7 @@ ON CONFLICT (event_id) DO UPDATE SET
     usr = excluded.usr, email = excluded.email, owner = excluded.owner, signals = excluded.signals,
     bot = excluded.bot, url = excluded.url, content = excluded.content, traits = excluded.traits
 WHERE (excluded.occurred_at, excluded.body_hash COLLATE "C") < (t.occurred_at, t.body_hash COLLATE "C")
-RETURNING event_id, owner
+RETURNING event_id, owner, xmax <> 0 AS replaced
 """  # fmt: skip
 
 _REOWN = f"""
@@ -130,18 +132,21 @@ class PostgresTimeline:
             str(r["event_id"]): Known(
                 r["occurred_at"],
                 r["body_hash"],
-                tuple(identity_of(r[c]) for c in ("anonymous", "usr", "email") if r[c] is not None),
+                tuple(
+                    map(identity_of, sorted({r["anonymous"], r["usr"], r["email"], *r["linked"]} - {None}))
+                ),
                 identity_of(r["owner"]),
             )
             for r in rows
         }
 
-    async def put(self, entries: Sequence[Entry]) -> dict[str, Identity]:
+    async def put(self, entries: Sequence[Entry], replaced: Collection[str]) -> dict[str, Identity]:
         ordered = sorted(entries, key=lambda entry: entry.activity.event_id)
         columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
         rows = await self.tx.connection.fetch(_PUT, *columns)
-        if len(rows) != len(entries):
-            raise ConcurrentChange("another batch has stored a lower body of one of these events")
+        known = {str(row["event_id"]) for row in rows if row["replaced"]}
+        if len(rows) != len(entries) or not known <= set(replaced):
+            raise ConcurrentChange("another batch has stored another body of one of these events")
         return {str(row["event_id"]): identity_of(row["owner"]) for row in rows}
 
     async def reown(self, anonymous: Collection[Identity]) -> set[Identity]:

@@ -17,7 +17,7 @@ async def never_link(one: Identity, other: Identity, stores: Stores, engine: Eng
     anonymous = {who for who in (one, other) if who.kind == "anonymous"}
     dirty = await stores.timeline.reown(anonymous) if anonymous else set()
     # Who has not been seen yet gets no lead by being named here.
-    seen = {one, other} - (await stores.leads.lock({one, other})).homeless
+    seen = await stores.leads.belonging({one, other})
     settled = await settle_leads(stores, seen | dirty, engine, links_changed=True)
     dirty |= await reclassify(stores, settled.lead_of, settled.stale, engine)
     if dirty:

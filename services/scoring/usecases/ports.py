@@ -31,7 +31,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the timeline already holds under an event id."""
+    """What the timeline already holds under an event id; `identities`: all that it names or links."""
 
     occurred_at: datetime
     body_hash: str
@@ -197,8 +197,11 @@ class TimelineStore(Protocol):
 
     async def known(self, event_ids: Collection[str]) -> dict[str, Known]: ...
 
-    async def put(self, entries: Sequence[Entry]) -> dict[str, Identity]:
-        """Insert or replace rows; return each row's owner. Raises `ConcurrentChange` where a row moved."""
+    async def put(self, entries: Sequence[Entry], replaced: Collection[str]) -> dict[str, Identity]:
+        """Insert rows, or replace those `replaced`; return each row's owner.
+
+        Raises `ConcurrentChange` where another transaction has stored a row in the meantime.
+        """
         ...
 
     async def reown(self, anonymous: Collection[Identity]) -> set[Identity]:
@@ -237,8 +240,8 @@ class LeadStore(Protocol):
 
     async def create(self, lead_ids: Sequence[str], now: datetime, model_version: int) -> None: ...
 
-    async def move(self, lead_of: Mapping[Identity, str], leaves: Collection[Identity]) -> None:
-        """Set memberships; `leaves` are anonymous ids that an owner's lead has absorbed."""
+    async def move(self, lead_of: Mapping[Identity, str], leaves: Mapping[Identity, Identity]) -> None:
+        """Set memberships; `leaves` are anonymous ids that their owner's lead absorbs, with their cuts."""
         ...
 
     async def redirect(self, merges: Sequence[Merge], now: datetime) -> None:
@@ -247,6 +250,10 @@ class LeadStore(Protocol):
 
     async def survivors(self, lead_ids: Collection[str]) -> dict[str, str]:
         """Follow redirects; a lead without one is its own survivor."""
+        ...
+
+    async def belonging(self, identities: Collection[Identity]) -> set[Identity]:
+        """Return those that belong to a lead; locks nothing."""
         ...
 
     async def members(self, lead_id: str) -> frozenset[Identity]: ...

@@ -12,7 +12,9 @@ from shared.contracts.activity import ActivityRecorded
 
 BotVerdict = Callable[[ActivityRecorded], str | None]
 NUL = "\x00"
-MAX_ID = 500  # characters; longer ones do not fit into an index
+# An entry of an index takes 2,700 bytes, and there are indexes over two ids.
+MAX_ID = 500  # characters
+MAX_ID_BYTES = 1000
 
 
 class UnusableActivity(ValueError):
@@ -38,8 +40,10 @@ def read_activity(message: ActivityRecorded, compiled: CompiledModel, bot_verdic
     )
     if any(NUL in text for text in texts if text):
         raise UnusableActivity("nul_character", "an id or a name holds the NUL character")
-    if any(len(value) > MAX_ID for value in (*named, message.previous_id) if value):
-        raise UnusableActivity("id_too_long", f"an id or e-mail has more than {MAX_ID} characters")
+    if any(_too_long(value) for value in (*named, message.previous_id) if value):
+        raise UnusableActivity(
+            "id_too_long", f"an id or e-mail has more than {MAX_ID} characters or {MAX_ID_BYTES} bytes"
+        )
     bot = bot_verdict(message)
     activity = Activity(
         event_id=_event_id(message.event_id),
@@ -73,7 +77,11 @@ def _traits(message: ActivityRecorded) -> dict[str, Any]:
     traits.pop("email", None)  # an e-mail is an identity, in its canonical form
     if message.person.phone:
         traits["phone"] = message.person.phone
-    return {name: value for name, value in traits.items() if NUL not in name}
+    return {name: value for name, value in traits.items() if NUL not in name and not _too_long(name)}
+
+
+def _too_long(text: str) -> bool:
+    return len(text) > MAX_ID or (not text.isascii() and len(text.encode()) > MAX_ID_BYTES)
 
 
 def _content(message: ActivityRecorded) -> dict[str, Any]:

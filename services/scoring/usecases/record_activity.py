@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from services.scoring.domain.activity import identities_of, wins
 from services.scoring.domain.identity import Identity
-from services.scoring.usecases.ports import Engine, Entry, Known, Stores, Trigger
+from services.scoring.usecases.ports import ConcurrentChange, Engine, Entry, Known, Stores, Trigger
 from services.scoring.usecases.reclassify import reclassify
 from services.scoring.usecases.rescore_leads import rescore_leads
 from services.scoring.usecases.settle_leads import Settled, settle_leads
@@ -57,11 +57,13 @@ async def _store(
     named = {identity for entry in fresh for identity in identities_of(entry.activity)}
     await stores.identities.lock(named | former | dirty, engine.now)
     if replaced:
+        if await stores.timeline.known(list(replaced)) != replaced:
+            raise ConcurrentChange("another batch has replaced the body of one of these events")
         await stores.identities.forget_links(list(replaced))
     relinked = await stores.identities.add_links(fresh) | former
     if relinked:
         await stores.identities.mark_hubs(relinked, engine.hub_limit)
-    owners = await stores.timeline.put(fresh)
+    owners = await stores.timeline.put(fresh, replaced.keys())
     # Any link of an anonymous id may move the borders of its intervals, a link of a known pair too.
     linked = {
         who

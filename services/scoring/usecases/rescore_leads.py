@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.scoring.domain.crossing import next_crossing
+from services.scoring.domain.crossing import HORIZON, next_crossing
 from services.scoring.domain.features import resolve_traits
 from services.scoring.domain.score import Score, score
 from services.scoring.domain.snapshot import Told, due
@@ -206,7 +206,7 @@ def _next_change(assessment: Assessment, engine: Engine, told_now: set[str]) -> 
     published = assessment.score.engagement if inputs.lead_id in told_now else None
     if published is None and inputs.told is not None:
         published = inputs.told.engagement
-    return next_crossing(
+    found = next_crossing(
         inputs.counts,
         assessment.traits,
         engine.compiled,
@@ -214,3 +214,5 @@ def _next_change(assessment: Assessment, engine: Engine, told_now: set[str]) -> 
         cut=inputs.cut,
         published_engagement=published,
     )
+    # What fades more slowly than the search looks ahead is looked at again when it ends.
+    return found or (assessment.score.as_of + HORIZON if inputs.counts else None)

@@ -1,5 +1,6 @@
 """Settle which lead each identity belongs to after links changed: mint, merge, split, announce."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -127,7 +128,7 @@ async def _apply(stores: Stores, locked: Locked, plan: Plan, engine: Engine) -> 
     if plan.created:
         await stores.leads.create(plan.created, engine.now, engine.version)
     if plan.lead_of or plan.leaves:
-        await stores.leads.move(plan.lead_of, list(plan.leaves))
+        await stores.leads.move(plan.lead_of, plan.leaves)
     if plan.merges:
         known = [
             (merge, locked.leads[merge.loser].revision + 1)
@@ -136,17 +137,21 @@ async def _apply(stores: Stores, locked: Locked, plan: Plan, engine: Engine) -> 
         ]
         await stores.leads.redirect(plan.merges, engine.now)
         await stores.leads.announce_merges(known, epoch=engine.epoch, now=engine.now)
+    told = Counter(merge.loser for merge in plan.merges)
     for split in plan.splits:
-        await _announce_split(stores, locked.leads[split.lead_id], split, engine)
+        lead = locked.leads[split.lead_id]
+        if lead.published:
+            told[lead.lead_id] += 1
+            await _announce_split(stores, lead, split, engine, revision=lead.revision + told[lead.lead_id])
 
 
-async def _announce_split(stores: Stores, lead: LeadRow, split: Split, engine: Engine) -> None:
-    if not lead.published:
-        return
+async def _announce_split(
+    stores: Stores, lead: LeadRow, split: Split, engine: Engine, *, revision: int
+) -> None:
     goes_to = lead.lead_id
     owner = await stores.timeline.owner_of(lead.entered_event_id) if lead.entered_event_id else None
     if owner is not None and owner in await stores.leads.members(split.new_lead_id):
         goes_to = split.new_lead_id
     await stores.leads.announce_split(
-        split, revision=lead.revision + 1, handoff_goes_to=goes_to, epoch=engine.epoch, now=engine.now
+        split, revision=revision, handoff_goes_to=goes_to, epoch=engine.epoch, now=engine.now
     )
