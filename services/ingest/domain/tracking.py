@@ -13,13 +13,15 @@ KINDS: frozenset[str] = frozenset({"track", "identify", "page", "screen", "group
 MAX_MESSAGE_ID = 100
 # What differs between two attempts to send the same message.
 _PER_ATTEMPT = frozenset({"sentAt", "_metadata", "writeKey"})
+# What the messages of a batch share.
+ENVELOPE = ("context", "integrations")
 _CAMPAIGN = ("name", "source", "medium", "term", "content")
 
 
 def with_envelope(message: dict[str, Any], envelope: dict[str, Any]) -> dict[str, Any]:
     """Return the message with the batch's context and integrations under its own."""
     merged = dict(message)
-    for part in ("context", "integrations"):
+    for part in ENVELOPE:
         outer, inner = envelope.get(part), message.get(part)
         if isinstance(outer, dict) and outer:
             merged[part] = {**outer, **inner} if isinstance(inner, dict) else outer

@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from services.ingest.domain.errors import Malformed
 from services.ingest.domain.intake import Doorstep
-from services.ingest.domain.plain_values import parse_leniently, text_or_none
-from services.ingest.domain.tracking import with_envelope
+from services.ingest.domain.plain_values import encoded, parse_leniently, text_or_none
+from services.ingest.domain.tracking import ENVELOPE, with_envelope
 from services.ingest.entrypoints.answer import (
     Answer,
     not_allowed,
@@ -44,6 +44,8 @@ SINGLE = {
 }  # fmt: skip
 BATCH = frozenset({"batch", "b", "import"})
 SDK_METRICS = "m"
+# How many times its largest size a request may grow by what its messages share.
+_MOST_UNFOLDED = 20
 
 
 class KeysUnavailable(Exception):
@@ -108,6 +110,8 @@ class TrackingDoor:
             return problem(400, "no_batch", "the body has no list of messages under `batch`")
         if len(messages) > self.max_batch_messages:
             return problem(413, "too_many", f"a batch holds at most {self.max_batch_messages} messages")
+        if self._unfolds(body, len(messages), size):
+            return problem(413, "too_large", "the context of the batch is too large for so many messages")
         try:
             sender = await self._sender(head, body)
         except KeysUnavailable:
@@ -163,6 +167,13 @@ class TrackingDoor:
                 ],
             }
         )
+
+    def _unfolds(self, body: dict[str, Any], messages: int, size: int) -> bool:
+        """Return whether the envelope, a copy of which each message gets, makes far more of the request."""
+        limit = _MOST_UNFOLDED * self.max_batch_bytes
+        if messages * size <= limit:
+            return False
+        return messages * len(encoded([body.get(part) for part in ENVELOPE])) > limit
 
     @staticmethod
     def _messages(door: str, body: dict[str, Any]) -> list[Any] | None:

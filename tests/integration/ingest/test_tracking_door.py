@@ -57,6 +57,15 @@ async def test_a_bad_item_is_parked_and_does_not_fail_the_batch(world: IngestWor
     assert len(held) == 3
 
 
+async def test_what_a_batch_shares_does_not_make_gigabytes_of_it(world: IngestWorld) -> None:
+    many: list[dict[str, str]] = [{}] * 2000
+    refused = await world.track({"batch": many, "context": {"note": "x" * 300_000}})
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    assert await world.rows("SELECT 1 FROM ingest.quarantine") == []
+    usual = await world.track({"batch": many, "context": {"note": "x" * 2000}})
+    assert usual.status_code == 200
+
+
 async def test_the_retry_of_a_batch_parks_nothing_twice(world: IngestWorld) -> None:
     for attempt in range(3):
         item = {"type": "nonsense", "anonymousId": "a-1", "_metadata": {"retryCount": attempt}}
