@@ -18,15 +18,20 @@ _LONGEST_EMAIL = 254
 _LONGEST_PHONE = 60
 
 
-@lru_cache(maxsize=20_000)
 def canonical_email(text: str) -> str | None:
     """Return the address in lower case, without the tag where the provider ignores it; None where it is none.
 
     Nothing is looked up: whether mail would arrive is not asked.
     """
     text = text.strip().removeprefix("mailto:").strip("<>")
+    # Before the cache: it must not keep whatever long texts anybody sends.
     if not text or len(text) > _LONGEST_EMAIL:
         return None
+    return _email(text)
+
+
+@lru_cache(maxsize=20_000)
+def _email(text: str) -> str | None:
     try:
         found = validate_email(text, check_deliverability=False)
     except (EmailNotValidError, ValueError):
@@ -37,11 +42,13 @@ def canonical_email(text: str) -> str | None:
     return f"{local}@{domain}"
 
 
-@lru_cache(maxsize=20_000)
 def canonical_phone(text: str, region: str | None) -> str | None:
     """Return the number in E.164, read as dialled in `region`; None where it is no possible, valid number."""
-    if len(text) > _LONGEST_PHONE:
-        return None
+    return _phone(text, region) if len(text) <= _LONGEST_PHONE else None
+
+
+@lru_cache(maxsize=20_000)
+def _phone(text: str, region: str | None) -> str | None:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:

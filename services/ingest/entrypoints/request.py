@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, unquote
 
 from starlette.types import Receive, Scope
@@ -16,6 +15,7 @@ from services.ingest.domain.plain_values import plain_text, text_or_none
 from shared.web.body import ClientGone
 
 _GZIP = b"\x1f\x8b"
+_MAX_MEMBERS = 64
 _COOKIE = "ajs_anonymous_id"
 
 
@@ -80,13 +80,12 @@ class Head:
 
     def cookie_id(self) -> str | None:
         """Return the anonymous id of the tracking snippet's cookie, as quoted or plain as it may be."""
-        try:
-            found = SimpleCookie(self.headers.get("cookie", "")).get(_COOKIE)
-        except CookieError:
-            return None
-        if found is None:
-            return None
-        return text_or_none(unquote(found.value).strip('"')[:200])
+        # Not by http.cookies: one cookie of somebody else that breaks the rules would hide all of them.
+        for cookie in self.headers.get("cookie", "").split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name == _COOKIE:
+                return text_or_none(unquote(value.strip()).strip('"')[:200])
+        return None
 
     def keys(self) -> Iterator[str]:
         """Yield the keys that the request may mean, the surest first."""
@@ -130,13 +129,19 @@ async def read_bounded(receive: Receive, limit: int) -> bytes:
 
 
 def _unpacked(body: bytes, limit: int) -> bytes:
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpacker.decompress(body, limit + 1)
-    except zlib.error as bad:
-        raise BodyUnreadable from bad
-    if len(plain) > limit:
-        raise BodyTooLarge
-    if not unpacker.eof:
-        raise BodyUnreadable
-    return plain
+    plain = b""
+    # A gzip file may have several members: what follows the first is as much a part of the body.
+    for _ in range(_MAX_MEMBERS):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            plain += unpacker.decompress(body, limit + 1 - len(plain))
+        except zlib.error as bad:
+            raise BodyUnreadable from bad
+        if len(plain) > limit:
+            raise BodyTooLarge
+        if not unpacker.eof:
+            raise BodyUnreadable
+        body = unpacker.unused_data
+        if not body.startswith(_GZIP):
+            return plain
+    raise BodyUnreadable
