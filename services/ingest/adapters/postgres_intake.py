@@ -108,7 +108,12 @@ class PostgresIntake:
     async def claim(self, receipt: Receipt, key_hash: str, *, window: timedelta | None) -> str | None:
         received_at = receipt.doorstep.arrival.received_at
         won = await self._connection.fetchval(
-            _CLAIM, receipt.source, key_hash, receipt.submission_id, received_at, window or _EVER
+            _CLAIM,
+            receipt.source,
+            key_hash,
+            receipt.submission_id,
+            received_at,
+            _EVER if window is None else window,
         )
         if won is not None:
             return None

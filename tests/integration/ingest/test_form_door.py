@@ -1,6 +1,7 @@
 """The form door on a real database: kept, mapped, announced, once."""
 
 import asyncio
+import re
 
 from tests.support.ingest_world import IngestWorld
 
@@ -61,6 +62,16 @@ async def test_the_same_content_within_the_window_is_one_event_and_later_another
     third = (await world.client.post("/v1/forms/website", json=DEMO)).json()
     assert third["state"] == "accepted"
     assert len({event.message_id for event in await world.outbox()}) == 2
+
+
+async def test_without_a_window_every_press_is_a_submission(world: IngestWorld) -> None:
+    active = await world.client.get("/v1/sources", headers=world.admin)
+    text = re.sub(r"(?m)^  website:$", "  website:\n    double_submit_window: 0s", active.text)
+    text = re.sub(r"(?m)^    double_submit_window: (?!0s).*\n", "", text)
+    pushed = await world.client.put("/v1/sources", content=text, headers=world.admin)
+    assert pushed.status_code == 200
+    states = [(await world.client.post("/v1/forms/website", json=DEMO)).json()["state"] for _ in range(2)]
+    assert states == ["accepted", "accepted"]
 
 
 async def test_a_corrected_form_is_a_new_submission_although_its_token_is_the_same(
