@@ -138,7 +138,7 @@ def start(data_dir: Path, *arguments: str, port: str = "0") -> RunningLeadline:
         stdout=subprocess.PIPE,
         stderr=talk,
         text=True,
-        env=_environment(),
+        env=environment(),
     )
     talk.close()
     assert process.stdout is not None
@@ -159,7 +159,8 @@ def _tail(file: Path, lines: int = 25) -> str:
     return "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment for a Leadline of a test."""
     # What the developer's shell says about another Leadline is not for this one.
     return {name: value for name, value in os.environ.items() if not re.match("LEADLINE_", name)}
 

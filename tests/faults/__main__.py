@@ -1,0 +1,27 @@
+"""`python -m tests.faults --seconds 60 --seed 1`: exit status 1 where a check finds something."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.faults.run import MACHINES, run
+
+
+def main() -> int:
+    """Run the machines one after the other."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    parser.add_argument("--seconds", type=float, default=60, help="how long each machine is struck")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--machine", action="append", choices=list(MACHINES), help="default: all")
+    parser.add_argument("--keep", type=Path, help="keep data, logs and journal in this folder")
+    options = parser.parse_args()
+    findings = 0
+    for name in options.machine or list(MACHINES):
+        report = run(name, options.seed, options.seconds, options.keep)
+        findings += sum(map(len, report.findings.values()))
+        print("\n".join(report.lines()), flush=True)
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

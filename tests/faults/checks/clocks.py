@@ -1,0 +1,124 @@
+"""Every warning and breach of every clock was recorded exactly once, never early, and in time.
+
+Recomputed from each clock's frozen terms by plain addition: the suite's calendars are always open.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.contracts import handoffs as told
+from tests.faults.controller import Disturbance
+from tests.faults.evidence import Evidence, Row
+
+RECOVERED_SECONDS = 5.0
+UNDISTURBED_P99_SECONDS = 0.5
+KINDS = {told.SLA_WARNED: "warned", told.SLA_BREACHED: "breached", told.SLA_ESCALATED: "escalated"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a clock had to do, and the instants at which the feed says that it did."""
+
+    clock_id: str
+    kind: str
+    due_at: datetime
+    fired: tuple[datetime, ...]
+    stopped_at: datetime | None
+
+
+def steps(evidence: Evidence) -> Iterator[Step]:
+    """Return every warning, breach and rung of every clock, whether or not it came to that."""
+    fired: defaultdict[tuple[str, str, int], list[datetime]] = defaultdict(list)
+    for event in evidence.feed:
+        if event["type"] in KINDS:
+            data = event["data"]
+            key = (data["clock_id"], KINDS[event["type"]], data.get("rung", 0))
+            fired[key].append(datetime.fromisoformat(data["at"]))
+    for clock in evidence.tables["clocks"]:
+        if clock["kind"] != "cool_down":
+            yield from _steps_of(clock, fired)
+
+
+def _steps_of(clock: Row, fired: dict[tuple[str, str, int], list[datetime]]) -> Iterator[Step]:
+    clock_id, terms, stopped = clock["clock_id"], clock["body"]["terms"], clock["stopped_at"]
+
+    def due(seconds: int) -> datetime:
+        at: datetime = clock["started_at"] + timedelta(seconds=seconds)
+        return at
+
+    warned = sorted(fired.get((clock_id, "warned", 0), []))
+    warnings: list[Any] = terms["warnings"]
+    for number, seconds in enumerate(warnings):
+        # The feed does not say which warning: in order of time they are one after the other.
+        last = number == len(warnings) - 1
+        own = warned[number:] if last else warned[number : number + 1]
+        yield Step(clock_id, f"warning {number + 1}", due(seconds), tuple(own), stopped)
+    target = terms["target_seconds"]
+    yield Step(clock_id, "breach", due(target), tuple(fired.get((clock_id, "breached", 0), [])), stopped)
+    for number, rung in enumerate(terms["ladder"], start=1):
+        at = due(target + rung["after_seconds"])
+        yield Step(
+            clock_id, f"rung {number}", at, tuple(fired.get((clock_id, "escalated", number), [])), stopped
+        )
+
+
+def each_fires_once(evidence: Evidence) -> Iterator[str]:
+    """A warning or breach due before its clock stopped is recorded once, else not at all; a rung at most."""
+    for step in steps(evidence):
+        came_due = step.stopped_at is None or step.due_at < step.stopped_at
+        count = len(step.fired)
+        missing = came_due and not count and not step.kind.startswith("rung")
+        if count > 1 or missing or (count and not came_due):
+            yield (
+                f"clock {step.clock_id}: {step.kind} fired {count} times, due {step.due_at.isoformat()},"
+                f" stopped {step.stopped_at.isoformat() if step.stopped_at else None}"
+            )
+
+
+def none_is_early(evidence: Evidence) -> Iterator[str]:
+    """Nothing is recorded before it is due."""
+    for step in steps(evidence):
+        if any(at < step.due_at for at in step.fired):
+            yield f"clock {step.clock_id}: {step.kind} was early"
+
+
+def lateness(evidence: Evidence) -> tuple[list[float], list[tuple[float, Step]]]:
+    """Return the seconds of delay of undisturbed steps, and those after the recovery of disturbed ones."""
+    calm: list[float] = []
+    disturbed: list[tuple[float, Step]] = []
+    for step in steps(evidence):
+        for at in step.fired:
+            recovered = _recovered(evidence.disturbances, step.due_at, at)
+            if recovered is None:
+                calm.append((at - step.due_at).total_seconds())
+            else:
+                disturbed.append(((at - recovered).total_seconds(), step))
+    return sorted(calm), disturbed
+
+
+def _recovered(found: Sequence[Disturbance], due: datetime, at: datetime) -> datetime | None:
+    """Return from when on a step could fire; None where no fault or recovery lies between due and fired."""
+    grace = timedelta(seconds=RECOVERED_SECONDS)
+    touching = [one for one in found if one.begin <= at and one.end + grace >= due]
+    return max([due, *(one.end for one in touching)]) if touching else None
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value under which `share` of the sorted values lie; 0 of none."""
+    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def none_is_late(evidence: Evidence) -> Iterator[str]:
+    """Within 0.5 s (p99) while undisturbed, within 5 s of recovery after a fault."""
+    calm, disturbed = lateness(evidence)
+    if quantile(calm, 0.99) > UNDISTURBED_P99_SECONDS:
+        yield f"undisturbed lateness: p99 {quantile(calm, 0.99):.3f} s of {len(calm)}"
+    for seconds, step in disturbed:
+        if seconds > RECOVERED_SECONDS:
+            yield f"clock {step.clock_id}: {step.kind} fired {seconds:.1f} s after recovery"
+
+
+CHECKS = (each_fires_once, none_is_early, none_is_late)

@@ -1,0 +1,73 @@
+"""At rest: the feed dense and ordered, every snapshot arrived, nothing in limbo, reconcile clean."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tests.faults.evidence import Evidence
+
+
+def feed_is_dense(evidence: Evidence) -> Iterator[str]:
+    """Sequences from 1 without a gap, ids without a repetition."""
+    numbers = [event["sequence"] for event in evidence.feed]
+    if numbers and numbers[0] != 1:
+        yield f"the feed begins at {numbers[0]}"
+    for before, after in pairwise(numbers):
+        if after != before + 1:
+            yield f"the feed goes from {before} to {after}"
+    for event_id, count in Counter(event["id"] for event in evidence.feed).items():
+        if count > 1:
+            yield f"event {event_id} is {count} times in the feed"
+
+
+def feed_is_ordered(evidence: Evidence) -> Iterator[str]:
+    """The events of one lead come in the order in which they happened."""
+    last: dict[str, str] = {}
+    for event in evidence.feed:
+        at = event["time"]
+        if at < last.get(event["subject"], ""):
+            yield f"event {event['id']} of {event['subject']} comes after a later one"
+        last[event["subject"]] = at
+
+
+def snapshots_arrive(evidence: Evidence) -> Iterator[str]:
+    """Routing keeps the latest snapshot that scoring has published of each lead."""
+    for row in evidence.tables["snapshots"]:
+        same = (row["epoch"], row["revision"]) == (row["routing_epoch"], row["routing_revision"])
+        if not same and row["survivor_id"] is None:
+            yield f"lead {row['lead_id']}: scoring told revision {row['revision']}, routing has " + str(
+                row["routing_revision"]
+            )
+
+
+def nobody_is_in_limbo(evidence: Evidence) -> Iterator[str]:
+    """A lead over the threshold in its present cycle is not left lying in nurturing."""
+    for row in evidence.tables["leads"]:
+        body = row["body"] or {}
+        if row["state"] == "nurturing" and body.get("enters") and body.get("cycle", 0) == row["cycle"]:
+            yield f"lead {row['lead_id']} is over the threshold and nobody's"
+
+
+def reconcile_is_clean(evidence: Evidence) -> Iterator[str]:
+    """The product's own reconciliation finds nothing wrong, and looked at something."""
+    for finding in evidence.reconcile["findings"]:
+        for problem in finding["problems"]:
+            yield f"reconcile, {finding['check']}: {problem}"
+    if not sum(finding["checked"] for finding in evidence.reconcile["findings"]):
+        yield "the reconciliation had nothing to check"
+
+
+def no_outage_is_invented(evidence: Evidence) -> Iterator[str]:
+    """No fault of the suite lasts as long as an outage of the system."""
+    for row in evidence.tables["outages"]:
+        yield f"an outage from {row['began_at'].isoformat()} to {row['ended_at'].isoformat()}"
+
+
+CHECKS = (
+    feed_is_dense,
+    feed_is_ordered,
+    snapshots_arrive,
+    nobody_is_in_limbo,
+    reconcile_is_clean,
+    no_outage_is_invented,
+)

@@ -1,0 +1,131 @@
+"""What the checks look at, read once the machine is quiet: tables, feed, journal, disturbances."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+
+from tests.faults import journal
+from tests.faults.clients import http
+from tests.faults.controller import Disturbance
+from tests.faults.machine import Machine
+
+Row = Mapping[str, Any]
+
+TABLES = {
+    "timeline": "SELECT event_id::text, source, kind, name FROM scoring.timeline",
+    "receipts": "SELECT submission_id, state, event_id, raw FROM ingest.receipt",
+    "quarantine": "SELECT id, message_id, state FROM ingest.quarantine",
+    "letters": "SELECT 'ingest' AS service, code FROM ingest.dead_letter UNION ALL"
+    " SELECT 'scoring', code FROM scoring.dead_letter UNION ALL"
+    " SELECT 'routing', code FROM routing.dead_letter",
+    "handoffs": "SELECT handoff_id, lead_id, cycle, seq, state, assigned_at, accepted_at, contacted_at,"
+    " closed_at, outcome, acts FROM routing.handoff",
+    "acts": "SELECT handoff_id, act, actor FROM routing.act",
+    "clocks": "SELECT clock_id, lead_id, kind, state, started_at, due_at, stopped_at, breached_at, body"
+    " FROM routing.clock",
+    "outages": "SELECT began_at, ended_at FROM routing.outage",
+    "snapshots": "SELECT s.lead_id, s.epoch, s.revision, r.epoch AS routing_epoch,"
+    " r.revision AS routing_revision, d.survivor_id FROM scoring.snapshot s"
+    " LEFT JOIN routing.snapshot r ON r.lead_id = s.lead_id"
+    " LEFT JOIN routing.redirect d ON d.lead_id = s.lead_id",
+    "leads": "SELECT l.lead_id, l.state, l.cycle, s.body FROM routing.lead l"
+    " LEFT JOIN routing.snapshot s ON s.lead_id = l.lead_id",
+}
+
+# What still moves: nothing of it may be left before the checks begin. Timers of decay lie days ahead.
+MOVING = """
+SELECT (SELECT count(*) FROM routing.clock WHERE wakes_at IS NOT NULL) AS clocks,
+    (SELECT count(*) FROM routing.queue WHERE wakes_at IS NOT NULL) AS queues,
+    (SELECT count(*) FROM ingest.outbox WHERE sent_at IS NULL) AS ingest_outbox,
+    (SELECT count(*) FROM scoring.outbox WHERE sent_at IS NULL) AS scoring_outbox,
+    (SELECT count(*) FROM routing.outbox WHERE sent_at IS NULL) AS routing_outbox
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that the checks need; `tables` by the names of `TABLES`."""
+
+    tables: Mapping[str, Sequence[Row]]
+    feed: Sequence[Row]
+    journal: Sequence[journal.Entry]
+    disturbances: Sequence[Disturbance]
+    status: Row
+    reconcile: Row
+
+
+def gather(machine: Machine, journal_path: Path, disturbances: Sequence[Disturbance]) -> Evidence:
+    """Read everything; the machine must be quiet."""
+    with http(machine, "read") as client:
+        client.timeout = httpx2.Timeout(120.0)
+        return Evidence(
+            tables=asyncio.run(_tables(machine.database_url)),
+            feed=read_feed(client, machine),
+            journal=list(journal.read(journal_path)),
+            disturbances=disturbances,
+            status=_get(client, machine, "/v1/status"),
+            reconcile=_get(client, machine, "/v1/reconcile"),
+        )
+
+
+def _get(client: httpx2.Client, machine: Machine, path: str, **parameters: Any) -> Row:
+    answer = client.get(machine.base(path) + path, params=parameters)
+    assert answer.is_success, f"{path}: {answer.status_code} {answer.text[:300]}"
+    found: Row = answer.json()
+    return found
+
+
+def read_feed(client: httpx2.Client, machine: Machine) -> list[Row]:
+    """Return the whole feed, oldest first."""
+    events: list[Row] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        page = _get(client, machine, "/v1/events", limit=1000, **cursor)
+        if not page["data"]:
+            return events
+        events += page["data"]
+        cursor = {"after": page["next"]}
+
+
+async def _tables(url: str) -> dict[str, list[Row]]:
+    connection = await asyncpg.connect(url)
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    try:
+        return {name: [dict(row) for row in await connection.fetch(query)] for name, query in TABLES.items()}
+    finally:
+        await connection.close()
+
+
+async def still_moving(url: str) -> dict[str, int]:
+    """Return what has still to be done in the tables, by kind."""
+    connection = await asyncpg.connect(url)
+    try:
+        row = await connection.fetchrow(MOVING)
+        return {name: count for name, count in dict(row or {}).items() if count}
+    finally:
+        await connection.close()
+
+
+def wait_until_quiet(machine: Machine, seconds: float) -> list[str]:
+    """Wait until nothing moves any more; return what still does when the time is over."""
+    deadline = time.monotonic() + seconds
+    with http(machine, "read") as client:
+        while True:
+            moving: Mapping[str, Any] = asyncio.run(still_moving(machine.database_url))
+            if not moving:
+                services = _get(client, machine, "/v1/status")["services"]
+                lags = {name: service.get("lag", {}) for name, service in services.items()}
+                moving = {f"{n} {t}": lag for n, by in lags.items() for t, lag in by.items() if lag}
+            if not moving:
+                return []
+            if time.monotonic() > deadline:
+                return [f"still moving after {seconds:.0f} s: {moving}"]
+            machine.tend()
+            time.sleep(0.25)

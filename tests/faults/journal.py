@@ -1,0 +1,49 @@
+"""What the clients did and were told: one JSON line for each attempt and each answer."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+# `unknown`: no answer, or one that promises nothing; it may have happened or not.
+Outcome = Literal["invoke", "ok", "fail", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. `op` says what kind of operation, `id` which one; `told` is what the answer said."""
+
+    at: float
+    op: str
+    id: str
+    outcome: Outcome
+    told: Any = None
+
+
+class Journal:
+    """Appends lines; threads share it. Every line is handed to the operating system at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("a", buffering=1)
+        self._lock = threading.Lock()
+
+    def note(self, op: str, ids: list[str], outcome: Outcome, told: Any = None) -> None:
+        """Write one line for each id."""
+        at = time.time()
+        lines = [json.dumps({"at": at, "op": op, "id": one, "outcome": outcome, "told": told}) for one in ids]
+        with self._lock:
+            self._file.write("\n".join(lines) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """Return the entries of a journal in the order in which they were written."""
+    with path.open() as lines:
+        for line in lines:
+            yield Entry(**json.loads(line))

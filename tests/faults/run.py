@@ -1,0 +1,120 @@
+"""One run: traffic, reps and faults for a time, then rest, then the checks, then one line that sums up."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.checks import arrivals, clocks, handoffs, settled
+from tests.faults.clients import HEALED_SECONDS, Halt, Poster, http
+from tests.faults.controller import Controller
+from tests.faults.evidence import Evidence, gather, wait_until_quiet
+from tests.faults.journal import Journal
+from tests.faults.machine import Apart, Machine, Standalone
+from tests.faults.reps import Desk
+from tests.faults.schedule import faults
+from tests.faults.traffic import Visitors
+
+MACHINES: dict[str, type[Standalone] | type[Apart]] = {"standalone": Standalone, "apart": Apart}
+POLICY = Path(__file__).with_name("policy.yaml")
+CLIENTS = 3
+SHOWN = 5
+
+Check = Callable[[Evidence], Iterator[str]]
+CHECKS: tuple[Check, ...] = (*arrivals.CHECKS, *handoffs.CHECKS, *clocks.CHECKS, *settled.CHECKS)
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run amounted to. `findings`: check -> what contradicts it."""
+
+    machine: str
+    seed: int
+    seconds: float
+    kills: int = 0
+    freezes: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    lateness: str = ""
+    findings: dict[str, list[str]] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """Return the report for people; the last line sums up."""
+        for check, found in self.findings.items():
+            yield f"FINDING {check}: {len(found)}"
+            yield from (f"    {one}" for one in found[:SHOWN])
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        yield (
+            f"faults {self.machine} seed {self.seed}, {self.seconds:.0f} s: {self.kills} kills,"
+            f" {self.freezes} freezes, {counts}, {self.lateness},"
+            f" {sum(map(len, self.findings.values()))} findings"
+        )
+
+
+def run(machine_name: str, seed: int, seconds: float, folder: Path | None = None) -> Report:
+    """Start a machine in `folder` (a temporary one by default), run, check, stop."""
+    with tempfile.TemporaryDirectory(prefix="leadline-faults-") as temporary:
+        home = folder or Path(temporary)
+        home.mkdir(parents=True, exist_ok=True)
+        machine = MACHINES[machine_name](home / machine_name)
+        try:
+            return _run(machine, seed, seconds, home)
+        finally:
+            machine.stop()
+
+
+def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
+    with http(machine, "admin") as client:
+        answer = client.put(
+            machine.base("/v1/policies") + "/v1/policies",
+            content=POLICY.read_bytes(),
+            headers={"content-type": "application/yaml"},
+        )
+        assert answer.is_success, answer.text
+    journal = Journal(home / f"{machine.name}-journal.jsonl")
+    controller = _work(machine, journal, seed, time.monotonic() + seconds)
+    journal.close()
+    report = Report(machine.name, seed, seconds, controller.kills, controller.freezes)
+    if restless := wait_until_quiet(machine, HEALED_SECONDS):
+        report.findings["the machine comes to rest"] = restless
+    evidence = gather(machine, journal.path, controller.disturbances)
+    judge(evidence, report)
+    return report
+
+
+def _work(machine: Machine, journal: Journal, seed: int, ends_at: float) -> Controller:
+    """Let clients, reps and the controller work until `ends_at` and everything begun has ended."""
+    halt = Halt(ends_at)
+    controller = Controller(machine, faults(seed, machine.victims), ends_at)
+    threads: list[Controller | Poster | Desk] = [controller, Desk(machine, journal, halt, seed)]
+    for number in range(CLIENTS):
+        visitors = Visitors(seed, f"c{number}", forms_percent=35)
+        threads.append(Poster(machine, journal, halt, visitors, rate=2.0, seed=seed + number))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+        if thread.failed is not None:
+            raise thread.failed
+    return controller
+
+
+def judge(evidence: Evidence, report: Report, checks: Sequence[Check] = CHECKS) -> None:
+    """Fill a report with what the checks find."""
+    for check in checks:
+        if found := list(check(evidence)):
+            report.findings[check.__name__.replace("_", " ")] = found
+    calm, disturbed = clocks.lateness(evidence)
+    after = sorted(seconds for seconds, _ in disturbed)
+    report.counts |= {
+        "events": len(arrivals.acknowledged(evidence, "event")),
+        "forms": len(arrivals.acknowledged(evidence, "form")),
+        "hand-offs": len(evidence.tables["handoffs"]),
+        "acts": len(evidence.tables["acts"]),
+        "clocks": len(evidence.tables["clocks"]),
+        "fired": len(calm) + len(disturbed),
+    }
+    report.lateness = (
+        f"late p99 {clocks.quantile(calm, 0.99):.2f} s undisturbed ({len(calm)}),"
+        f" at most {max([0.0, *after]):.1f} s after recovery"
+    )
