@@ -153,6 +153,20 @@ async def handoffs(connection: Connection, handoff_ids: Sequence[str]) -> dict[s
     return {row["handoff_id"]: handoff_of(row) for row in rows}
 
 
+async def handoff_at(connection: Connection, lead_id: str, at: datetime) -> Handoff | None:
+    """Return the closed hand-off of a lead, or of one merged into it, that was open at an instant."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {HANDOFF_LIST} FROM routing.handoff
+        WHERE (lead_id = $1 OR lead_id IN (SELECT lead_id FROM routing.redirect WHERE survivor_id = $1))
+          AND assigned_at <= $2 AND closed_at > $2 ORDER BY assigned_at DESC LIMIT 1
+        """,
+        lead_id,
+        at,
+    )
+    return handoff_of(row) if row else None
+
+
 async def save(
     connection: Connection, files: Sequence[LeadFile], closed: Sequence[Handoff], outages: Sequence[Span]
 ) -> None:

@@ -14,6 +14,7 @@ from services.routing.domain.decide import Roster
 from services.routing.domain.eligibility import MemberState, local_date
 from services.routing.domain.lifecycle import Actor, Handoff
 from services.routing.domain.policy import Person, Policy
+from services.routing.domain.sla import Clock
 from services.routing.usecases.desk import Desk, Terms
 from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.person_row import PersonRow
@@ -51,6 +52,15 @@ class PostgresStore:
 
     async def handoffs(self, handoff_ids: Sequence[str]) -> Mapping[str, Handoff]:
         return await lead_files.handoffs(self._connection, handoff_ids)
+
+    async def handoff_at(self, lead_id: str, at: datetime) -> Handoff | None:
+        return await lead_files.handoff_at(self._connection, lead_id, at)
+
+    async def clocks_of(self, handoff_id: str) -> Sequence[Clock]:
+        rows = await self._connection.fetch(
+            "SELECT body::text AS body FROM routing.clock WHERE handoff_id = $1 ORDER BY clock_id", handoff_id
+        )
+        return [lead_files.clock_of(row["body"]) for row in rows]
 
     async def roster(
         self, policy: Policy, team_ids: Sequence[str], person_ids: Sequence[str], now: datetime

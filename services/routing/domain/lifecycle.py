@@ -167,15 +167,20 @@ def _assign(draft: Draft, command: Assign) -> None:
     _new_handoff(draft, command)
 
 
-def _accept(draft: Draft, _: Accept) -> None:
-    draft.move("accepted", act_done=True)
-    draft.update_handoff("accept", state="accepted", accepted_at=draft.now)
+def _accept(draft: Draft, command: Accept) -> None:
+    at = _told_at(draft, command.at)
+    draft.move("accepted", act_done=True, acted_at=at if at < draft.now else None)
+    draft.update_handoff("accept", state="accepted", accepted_at=at)
     draft.effects["accepted"] = "explicit"
 
 
+def _told_at(draft: Draft, at: datetime | None) -> datetime:
+    """Return when an act happened: as told, but counted from the hand-off on and never after now."""
+    return min(max(at or draft.now, draft.open_handoff().assigned_at), draft.now)
+
+
 def _contact(draft: Draft, command: Contact) -> None:
-    handoff = draft.open_handoff()
-    at = min(max(command.at or draft.now, handoff.assigned_at), draft.now)
+    at = _told_at(draft, command.at)
     told_late = at if at < draft.now else None
     if draft.record.state == "assigned":
         draft.move("accepted", "contacted", act_done=True, acted_at=told_late)

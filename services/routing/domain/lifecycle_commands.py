@@ -55,7 +55,9 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The rep takes the lead (SAL)."""
+    """The rep takes the lead (SAL). `at`: when that happened, where it is told later."""
+
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

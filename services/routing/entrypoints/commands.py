@@ -14,7 +14,7 @@ from services.routing.entrypoints.acting import REFUSALS, actor_of, problem_of_r
 from services.routing.usecases.act_on_handoff import LeadsMoved, act_on_handoff, act_on_lead
 from services.routing.usecases.pause_clock import pause_clock
 from services.routing.usecases.ports import Store
-from services.routing.usecases.show import clock_view, handoff_view
+from services.routing.usecases.show import clock_view, handoff_view, late_view
 from services.routing.usecases.take_feedback import take_feedback
 from shared.db.database import Database, Transaction
 from shared.web.auth import ApiKey, require
@@ -47,7 +47,8 @@ def handoff_commands(database: Database, store_of: StoreOf) -> APIRouter:
             answer = await act_on_handoff(store, handoff_id, command, actor, act, evidence_at=evidence_at)
             if not answer.changed and answer.said is not None:
                 return Answer(200, answer.said.encode())
-            shown = Answer.json(handoff_view(answer.handoff) if answer.handoff else {})
+            view = handoff_view(answer.handoff) if answer.handoff else {}
+            shown = Answer.json(view | ({"late_evidence": late_view(answer.late)} if answer.late else {}))
             if answer.changed:
                 await store.say(handoff_id, act, actor.identity, answer.desk.now, shown.body.decode())
             return shown
@@ -62,16 +63,22 @@ def handoff_commands(database: Database, store_of: StoreOf) -> APIRouter:
 def _add_simple(router: APIRouter, run: Run) -> None:
     @router.post("/accept")
     async def accept(
-        request: Request, handoff_id: str, key: Key, body: schemas.ActBody | None = None
+        request: Request, handoff_id: str, key: Key, body: schemas.AcceptBody | None = None
     ) -> Response:
         """The rep takes the lead (SAL)."""
-        return await run(request, key, handoff_id, "accept", lifecycle.Accept(), body.by if body else None)
+        said = body or schemas.AcceptBody()
+        command = lifecycle.Accept(said.occurred_at)
+        return await run(request, key, handoff_id, "accept", command, said.by, said.occurred_at)
 
     @router.post("/contact")
     async def contact(
         request: Request, handoff_id: str, key: Key, body: schemas.ContactBody | None = None
     ) -> Response:
-        """First touch; while assigned it implies acceptance."""
+        """First touch; while assigned it implies acceptance.
+
+        Told of a hand-off that is closed by now, with `occurred_at` while it was open, it is recorded there
+        (`late_evidence`): a breach is corrected, and the hand-off of `successor_id` stands.
+        """
         said = body or schemas.ContactBody()
         command = lifecycle.Contact(said.channel, said.occurred_at)
         return await run(request, key, handoff_id, "contact", command, said.by, said.occurred_at)
@@ -177,7 +184,7 @@ def clock_commands(database: Database, store_of: StoreOf) -> APIRouter:
 def command_of(said: schemas.FeedbackBody) -> Command:
     """Return the command of a CRM's feedback; raise Problem 422 for an act that is none."""
     commands: dict[str, Command] = {
-        "accept": lifecycle.Accept(),
+        "accept": lifecycle.Accept(said.occurred_at),
         "contact": lifecycle.Contact(said.channel, said.occurred_at),
         "qualify": lifecycle.Qualify(said.stage, said.amount, said.currency, said.expected_close),
         "win": lifecycle.Win(said.amount, said.currency),

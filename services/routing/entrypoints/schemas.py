@@ -23,6 +23,12 @@ class ActBody(Body):
     by: Id | None = None
 
 
+class AcceptBody(ActBody):
+    """The rep takes the lead; `occurred_at` where that is told later than it happened."""
+
+    occurred_at: AwareDatetime | None = None
+
+
 class ReasonBody(ActBody):
     """An act for a configured reason."""
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.routing.domain.lifecycle import Actor, Command, Handoff
+from services.routing.domain.lifecycle import Actor, Command, Handoff, HandoffClosed
 from services.routing.usecases.carry_out import carry_out
 from services.routing.usecases.desk import Desk
 from services.routing.usecases.hand_over_leads import hand_over_leads
 from services.routing.usecases.ports import Store
+from services.routing.usecases.take_late_evidence import LateEvidence, take_late_evidence
 
 
 class NotFound(Exception):
@@ -20,12 +21,16 @@ class LeadsMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller is told: `handoff` is the one acted upon, as it is. `said`: an answer given before."""
+    """What the caller is told: `handoff` is the one acted upon, as it is. `said`: an answer given before.
+
+    `late`: the hand-off was closed already, and what is told of the time before was recorded.
+    """
 
     handoff: Handoff | None
     desk: Desk
     changed: bool
     said: str | None = None
+    late: LateEvidence | None = None
 
 
 async def act_on_handoff(
@@ -54,7 +59,16 @@ async def act_on_handoff(
         raise LeadsMoved
     file = files[lead_id]
     desk = Desk(await store.terms(), files, evidence_at=evidence_at)
-    outcome = carry_out(desk, file, command, actor, handoff)
+    try:
+        outcome = carry_out(desk, file, command, actor, handoff)
+    except HandoffClosed:
+        late = await take_late_evidence(store, desk, file, handoff, command)
+        if late is None:
+            raise
+        if late.changed:
+            await store.save(desk)
+        said = None if late.changed else await store.said(handoff_id, act, actor.identity)
+        return Answer(late.handoff, desk, late.changed, said, late)
     if not outcome.changed:
         return Answer(handoff, desk, False, await store.said(handoff_id, act, actor.identity))
     await hand_over_leads(desk, store)

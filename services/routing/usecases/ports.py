@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from services.routing.domain.decide import Roster
 from services.routing.domain.lifecycle import Actor, Handoff
 from services.routing.domain.policy import Policy
+from services.routing.domain.sla import Clock
 from services.routing.usecases.desk import Desk, Terms
 from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.person_row import PersonRow
@@ -37,6 +38,14 @@ class Store(Protocol):
 
     async def handoffs(self, handoff_ids: Sequence[str]) -> Mapping[str, Handoff]:
         """Return hand-offs by id."""
+        ...
+
+    async def handoff_at(self, lead_id: str, at: datetime) -> Handoff | None:
+        """Return the closed hand-off of a lead, or of one merged into it, that was open at an instant."""
+        ...
+
+    async def clocks_of(self, handoff_id: str) -> Sequence[Clock]:
+        """Return all clocks of a hand-off, ended ones too."""
         ...
 
     async def roster(

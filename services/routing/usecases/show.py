@@ -8,6 +8,7 @@ from services.routing.domain.lifecycle import Handoff
 from services.routing.domain.policy import Person
 from services.routing.domain.sla import Clock
 from services.routing.usecases.person_row import PersonRow
+from services.routing.usecases.take_late_evidence import LateEvidence
 
 _HANDOFF = (
     "id", "lead_id", "cycle", "seq", "person_id", "team_id", "decision_id", "state", "assigned_at",
@@ -23,6 +24,11 @@ _CLOCK = (
 def handoff_view(handoff: Handoff) -> dict[str, Any]:
     """Return a hand-off; `open` tells whether it can still be acted upon."""
     return {"open": handoff.is_open} | {name: getattr(handoff, name) for name in _HANDOFF}
+
+
+def late_view(late: LateEvidence) -> dict[str, Any]:
+    """Return what was recorded on a closed hand-off; `corrected` names the clocks that were met after all."""
+    return {"occurred_at": late.at, "recorded": late.changed, "corrected": list(late.corrected)}
 
 
 def clock_view(clock: Clock, now: datetime) -> dict[str, Any]:

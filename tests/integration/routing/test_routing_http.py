@@ -250,3 +250,21 @@ sla:
     (clock,) = await eventually(breached)
     late = datetime.fromisoformat(clock["breached_at"]) - datetime.fromisoformat(clock["due_at"])
     assert timedelta(0) <= late < timedelta(seconds=2)
+
+
+async def test_late_evidence_is_answered_with_the_successor_and_not_refused(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
+    successor = (await world.call("POST", f"{path}/hand-back", by)).json()["successor_id"]
+    late = {**by, "occurred_at": handoff["assigned_at"]}
+
+    said = await world.call("POST", f"{path}/contact", late)
+    assert said.status_code == 200, said.text
+    assert (said.json()["successor_id"], said.json()["open"]) == (successor, False)
+    assert said.json()["late_evidence"]["recorded"] is True
+    assert (await world.call("POST", f"{path}/contact", late)).json() == said.json()
+    assert (await world.call("POST", f"{path}/contact", by)).status_code == 409
+
+    fed = await world.call("POST", "/v1/lifecycle/ld_1/feedback", {**late, "act": "contact"})
+    assert (fed.status_code, fed.json()["successor_id"], fed.json()["parked_id"]) == (200, successor, None)
+    assert (await world.get(f"/v1/handoffs/{successor}"))["state"] == "assigned"
