@@ -20,7 +20,8 @@ from shared.bus.postgres import PostgresBus
 from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.database import Database
 from shared.db.pool import open_database
-from shared.process import ApiServer, run_roles
+from shared.http_server import ApiServer
+from shared.process import run_roles
 from shared.runtime import WiredService
 from shared.settings import ServiceSettings
 from shared.web.app import create_app, dispatch, limits_of

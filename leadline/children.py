@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.process import DRAIN_SECONDS, PARENT_PIPE_VARIABLE
+from shared.process import DRAIN_SECONDS, GATE_PIPE_VARIABLE, PARENT_PIPE_VARIABLE
 
 # A crash loop must neither burn the machine nor keep a mended cause waiting for long.
 FIRST_PAUSE_SECONDS = 0.2
@@ -42,12 +42,27 @@ def next_pause(pause_seconds: float, lived_seconds: float) -> float:
     return min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
 
 
+class Pipes:
+    """What the children read of us: `parent` ends when we die, however we die; `gate` when we open it.
+
+    Children start at once, load their code, and wait at the gate for the database to be ready.
+    """
+
+    def __init__(self) -> None:
+        # The writing ends live in this process alone: children are handed the reading ones by number.
+        self.parent, self._kept_parent = os.pipe()
+        self.gate, self._kept_gate = os.pipe()
+
+    def open_gate(self) -> None:
+        os.close(self._kept_gate)
+
+
 class Child:
     """One supervised process. `run` keeps it alive until `stop`; `pid` is that of the present one."""
 
-    def __init__(self, spec: ChildSpec, parent_pipe: int, say: Callable[[str], None]) -> None:
+    def __init__(self, spec: ChildSpec, pipes: Pipes, say: Callable[[str], None]) -> None:
         self._spec = spec
-        self._parent_pipe = parent_pipe
+        self._pipes = pipes
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self.starts = 0
@@ -92,8 +107,13 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._spec.environment, PARENT_PIPE_VARIABLE: str(self._parent_pipe)},
-                pass_fds=(self._parent_pipe, *self._spec.descriptors),
+                env={
+                    **os.environ,
+                    **self._spec.environment,
+                    PARENT_PIPE_VARIABLE: str(self._pipes.parent),
+                    GATE_PIPE_VARIABLE: str(self._pipes.gate),
+                },
+                pass_fds=(self._pipes.parent, self._pipes.gate, *self._spec.descriptors),
                 # A Ctrl-C at the terminal is for us alone; we drain the children in our own order.
                 start_new_session=True,
             )

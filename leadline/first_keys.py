@@ -8,7 +8,8 @@ from pathlib import Path
 import asyncpg
 
 from leadline.runtime_file import read_private, write_private
-from shared.web.auth import SCOPES
+from shared.db.database import Connection
+from shared.web.api_key import SCOPES
 from shared.web.keys import create_key, key_id, list_keys, new_token
 
 FIRST_KEYS = "keys.json"
@@ -33,24 +34,35 @@ class FirstKeys:
     site: str
 
 
-async def first_keys(database_url: str, data_dir: Path) -> FirstKeys:
-    """Return the keys of the first start, making them if this is it.
+def kept_keys(data_dir: Path) -> FirstKeys:
+    """Return the keys of the first start, making them if this is it; they are not stored by this.
 
     The file is written before the keys are stored, so a start that is killed in between finds them again.
-    A key that was revoked since stays revoked.
     """
     path = data_dir / FIRST_KEYS
     found = read_private(path)
     if found is None:
         found = {**{scope: new_token() for scope in SCOPES}, SITE: new_token(public=True)}
         write_private(path, found)
-    async with administrator(database_url) as connection:
-        known = {key.id for key in await list_keys(connection)}
-        for scope in SCOPES:
-            if key_id(found[scope]) not in known:
-                await create_key(connection, name=f"first {scope} key", scopes=[scope], token=found[scope])
-        if key_id(found[SITE]) not in known:
-            await create_key(
-                connection, name="pages under /site", scopes=["ingest"], public=True, token=found[SITE]
-            )
     return FirstKeys({scope: found[scope] for scope in SCOPES}, found[SITE])
+
+
+async def store_keys(connection: Connection, keys: FirstKeys) -> None:
+    """Store those of the first keys that are not known yet. A key that was revoked since stays revoked."""
+    known = {key.id for key in await list_keys(connection)}
+    for scope in SCOPES:
+        token = keys.by_scope[scope]
+        if key_id(token) not in known:
+            await create_key(connection, name=f"first {scope} key", scopes=[scope], token=token)
+    if key_id(keys.site) not in known:
+        await create_key(
+            connection, name="pages under /site", scopes=["ingest"], public=True, token=keys.site
+        )
+
+
+async def first_keys(database_url: str, data_dir: Path) -> FirstKeys:
+    """Return the keys of the first start, made and stored if this is it."""
+    keys = kept_keys(data_dir)
+    async with administrator(database_url) as connection:
+        await store_keys(connection, keys)
+    return keys

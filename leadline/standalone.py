@@ -9,18 +9,18 @@ import fcntl
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-
-from leadline.children import Child, ChildSpec
-from leadline.first_keys import administrator, first_keys
+from leadline.children import Child, ChildSpec, Pipes
+from leadline.first_keys import FirstKeys, administrator, kept_keys, store_keys
 from leadline.runtime_file import read_running
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
+from shared.db.pool import UnsafeServer, check_server
 from shared.db.roles import roles_usable
+from shared.db.schema_version import is_up_to_date
 from shared.process import listen, stop_on_signals
 
 LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
@@ -69,19 +69,19 @@ class Storage:
 
     def __init__(self, options: Options) -> None:
         self._embedded = None if options.database_url else EmbeddedPostgres(options.data_dir)
-        self._url = options.database_url or ""
+        # The asyncpg URL of the database, known before the server runs.
+        self.url = options.database_url or (self._embedded.url() if self._embedded else "")
 
-    async def start(self) -> str:
-        """Start the server if it is ours; return the asyncpg URL of the database."""
+    async def start(self) -> None:
+        """Start the server if it is ours."""
         if self._embedded is not None:
-            self._url = await asyncio.to_thread(self._embedded.start)
-        return self._url
+            await asyncio.to_thread(self._embedded.start)
 
     def describe(self) -> str:
         """Return a line for people; never with a password in it."""
         if self._embedded is not None:
             return f"embedded PostgreSQL in {self._embedded.data}"
-        return "PostgreSQL at " + self._url.rpartition("@")[2].partition("?")[0]
+        return "PostgreSQL at " + self.url.rpartition("@")[2].partition("?")[0]
 
     async def keep_running(self, stop: asyncio.Event, say: Callable[[str], None]) -> None:
         """Start our server again whenever it is gone, until `stop`."""
@@ -139,16 +139,21 @@ class Standalone:
         announce: Callable[[Ready], None],
         follow: Follow,
     ) -> None:
+        keys = kept_keys(self._options.data_dir)
+        url = self._url(listener)
+        ready = Ready(url, storage.describe(), "postgres", keys.by_scope, storage.url)
+        pipes = Pipes()
         try:
-            database_url = await storage.start()
-            await self._migrate(database_url)
-            keys = await first_keys(database_url, self._options.data_dir)
-            url = self._url(listener)
-            ready = Ready(url, storage.describe(), "postgres", keys.by_scope, database_url)
-            parts: list[Coroutine[None, None, None]] = [storage.keep_running(stop, self._say)]
-            parts += [child.run(stop) for child in self._make_children(ready, listener, keys.site)]
-            tasks: list[asyncio.Future[None]] = [asyncio.create_task(part) for part in parts]
+            # Loading their code takes the children longer than anything else: they do it meanwhile.
+            tasks: list[asyncio.Future[None]] = [
+                asyncio.create_task(child.run(stop))
+                for child in self._make_children(ready, listener, keys.site, pipes)
+            ]
             try:
+                await storage.start()
+                await self._prepare(storage.url, keys)
+                pipes.open_gate()
+                tasks.append(asyncio.create_task(storage.keep_running(stop, self._say)))
                 await self._wait_ready(url, stop, tasks)
                 if not stop.is_set():
                     announce(ready)
@@ -160,9 +165,9 @@ class Standalone:
         finally:
             await storage.stop()
 
-    def _make_children(self, ready: Ready, listener: socket.socket, site_key: str) -> list[Child]:
-        # Both ends live as long as we do: the children read the end of the pipe as our death.
-        reading, self._kept_end = os.pipe()
+    def _make_children(
+        self, ready: Ready, listener: socket.socket, site_key: str, pipes: Pipes
+    ) -> list[Child]:
         logs = self._options.data_dir / "logs"
         environment = {
             "LEADLINE_DATABASE_URL": ready.database_url,
@@ -186,21 +191,21 @@ class Standalone:
             specs.append(
                 ChildSpec("demo", (), {**environment, **demo}, logs / "demo.log", module="leadline.demo")
             )
-        self._children = {spec.name: Child(spec, reading, self._say) for spec in specs}
+        self._children = {spec.name: Child(spec, pipes, self._say) for spec in specs}
         return list(self._children.values())
 
-    async def _migrate(self, database_url: str) -> None:
-        from shared.db.migrate import pending, upgrade
-        from shared.db.pool import UnsafeServer, check_server
-
+    async def _prepare(self, database_url: str, keys: FirstKeys) -> None:
+        """Check the server, bring the database to the newest revision, store the first keys."""
         async with administrator(database_url) as connection:
             try:
                 await check_server(connection)
             except UnsafeServer as unsafe:
                 raise CannotStart(str(unsafe), "leadline doctor --database URL") from unsafe
-        if await asyncio.to_thread(pending, database_url):
-            await asyncio.to_thread(upgrade, database_url)
+            up_to_date = await is_up_to_date(connection)
+        if not up_to_date:
+            await asyncio.to_thread(_upgrade, database_url)
         async with administrator(database_url) as connection:
+            await store_keys(connection, keys)
             if not await roles_usable(connection):
                 self._say(
                     "the services share one database role; `leadline doctor` says how to give them their own"
@@ -226,6 +231,8 @@ class Standalone:
         return f"http://{host}:{listener.getsockname()[1]}"
 
     async def _wait_ready(self, url: str, stop: asyncio.Event, tasks: list[asyncio.Future[None]]) -> None:
+        import httpx2  # here: the children are loading by now
+
         deadline = asyncio.get_running_loop().time() + READY_PATIENCE_SECONDS
         async with httpx2.AsyncClient(base_url=url, timeout=2.0, trust_env=False) as client:
             while not await _waited(stop, 0.05):
@@ -240,6 +247,13 @@ class Standalone:
                     raise CannotStart(
                         f"the api is not ready after {READY_PATIENCE_SECONDS:.0f} s", f"tail {logs}/*.log"
                     )
+
+
+def _upgrade(database_url: str) -> None:
+    # Here, since most starts find nothing to migrate, and the tool takes long to load.
+    from shared.db.migrate import upgrade
+
+    upgrade(database_url)
 
 
 @contextmanager

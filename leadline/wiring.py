@@ -3,6 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from services.ingest.bootstrap import wire as wire_ingest
+from services.ingest.settings import IngestSettings
+from services.routing.bootstrap import wire as wire_routing
+from services.routing.settings import RoutingSettings
+from services.scoring.bootstrap import wire as wire_scoring
+from services.scoring.settings import ScoringSettings
 from shared.contracts.topics import ServiceName
 from shared.runtime import WiredService
 
@@ -12,13 +18,6 @@ Services = dict[ServiceName, WiredService]
 @asynccontextmanager
 async def wire_all() -> AsyncIterator[Services]:
     """Wire ingest, scoring and routing from the environment's settings."""
-    from services.ingest.bootstrap import wire as wire_ingest
-    from services.ingest.settings import IngestSettings
-    from services.routing.bootstrap import wire as wire_routing
-    from services.routing.settings import RoutingSettings
-    from services.scoring.bootstrap import wire as wire_scoring
-    from services.scoring.settings import ScoringSettings
-
     async with AsyncExitStack() as stack:
         yield {
             "ingest": await stack.enter_async_context(wire_ingest(IngestSettings())),

@@ -9,7 +9,8 @@ import os
 from alembic import context
 from sqlalchemy import Connection, text
 
-from shared.db.migrate import MIGRATION_LOCK, VERSION_SCHEMA, engine_for
+from shared.db.migrate import MIGRATION_LOCK, engine_for
+from shared.db.schema_version import VERSION_SCHEMA
 
 
 def run(connection: Connection) -> None:

@@ -6,23 +6,21 @@ or SIGINT drains, the second stops at once.
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args
 
 import structlog
-import uvicorn
-from starlette.types import ASGIApp
 
-from shared.observability.logging import configure_logging
 from shared.runtime import RoleName, Runner, WiredService
-from shared.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
 
@@ -33,8 +31,10 @@ STOPPED_BY_SECOND_SIGNAL = 130
 ONE_SIGNAL_SECONDS = 0.3
 # The end of this pipe is held by the supervisor alone: it closes when the supervisor dies, however it dies.
 PARENT_PIPE_VARIABLE = "LEADLINE_PARENT_PIPE"
+# The end of this one closes when what the process stands on is there: until then it only loads its code.
+GATE_PIPE_VARIABLE = "LEADLINE_GATE_PIPE"
 
-SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+SettingsT = TypeVar("SettingsT", bound="ServiceSettings")
 GivenT = TypeVar("GivenT", contravariant=True)
 
 
@@ -48,55 +48,10 @@ class Wire(Protocol[GivenT]):
     def __call__(self, settings: GivenT) -> AbstractAsyncContextManager[WiredService]: ...
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the process has one place that listens to signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class ApiServer:
-    """The HTTP part of a process as a Runner."""
-
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        self._app = app
-        self._listener = listener
-
-    async def run(self, stop: asyncio.Event) -> None:
-        await serve_api(self._app, self._listener, stop)
-
-
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket bound to `host` and `port` (0: any free one); OSError where that is impossible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048)
-
-
-async def serve_api(app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serve `app` on `listener` until `stop` is set, then finish the requests in hand."""
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=int(DRAIN_SECONDS) - 2,
-    )
-    server = _Server(config)
-
-    async def end_when_asked() -> None:
-        await stop.wait()
-        server.should_exit = True
-
-    watcher = asyncio.create_task(end_when_asked())
-    try:
-        await server.serve(sockets=[listener])
-    except SystemExit as failed:
-        raise RuntimeError("the HTTP application did not start") from failed
-    finally:
-        watcher.cancel()
 
 
 async def run_roles(runners: Sequence[tuple[str, Runner]], stop: asyncio.Event) -> None:
@@ -186,12 +141,29 @@ def follow_parent() -> None:
     threading.Thread(target=watch, name="follow-parent", daemon=True).start()
 
 
+async def gate_open(stop: asyncio.Event) -> None:
+    """Wait until the supervisor opens the gate, where it has made one, or until `stop`."""
+    descriptor = os.environ.pop(GATE_PIPE_VARIABLE, "")
+    if not descriptor:
+        return
+    loop, opened = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(int(descriptor), opened.set)
+    waits = [asyncio.create_task(event.wait()) for event in (opened, stop)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    loop.remove_reader(int(descriptor))
+    os.close(int(descriptor))
+
+
 def run_process(main: Callable[[asyncio.Event], Any]) -> int:
     """Run the coroutine function `main(stop)` on uvloop under the signal rules; return the exit status."""
 
     async def body() -> None:
         async with stop_on_signals() as stop:
-            await main(stop)
+            await gate_open(stop)
+            if not stop.is_set():
+                await main(stop)
 
     follow_parent()
     try:
@@ -226,6 +198,10 @@ def run_service(
     wire: Wire[SettingsT], settings_class: type[SettingsT], arguments: Sequence[str] | None = None
 ) -> int:
     """Run the roles that the command line names, of one service; return the exit status."""
+    # Here, since a supervisor imports this module too and serves nothing itself.
+    from shared.http_server import ApiServer
+    from shared.observability.logging import configure_logging
+
     options, roles = parse_roles(arguments, program=wire.__module__.removesuffix(".bootstrap"))
     settings = settings_class()
     configure_logging(settings.log_level, settings.log_format)

@@ -31,7 +31,6 @@ def up(
 
     Ctrl-C finishes what is in hand, twice stops at once.
     """
-    from leadline.follow import follow_leads
     from leadline.runtime_file import Running, write_running
     from leadline.standalone import CannotStart, Options, Ready, Standalone
 
@@ -48,8 +47,13 @@ def up(
     def say(line: str) -> None:
         talk(f"leadline: {line}")
 
+    async def follow(ready: Ready, stop: asyncio.Event) -> None:
+        from leadline.follow import follow_leads
+
+        show = talk if as_json else lambda line: print(line, flush=True)
+        await follow_leads(show, data_dir)(ready, stop)
+
     options = Options(data_dir, host, port, database, demo)
-    follow = follow_leads(talk if as_json else lambda line: print(line, flush=True), data_dir)
     say("starting")
     try:
         asyncio.run(Standalone(options, say=say).run(announce, follow))

@@ -131,7 +131,8 @@ class Consumer:
                 except Exception as fault:
                     if not _is_setback(fault):
                         raise
-                    if is_transient(fault):  # a time-out perhaps: less work may fit
+                    # A time-out perhaps, of the database or of the bus: less may fit.
+                    if is_transient(fault) or isinstance(fault, BusUnavailable):
                         self._size = self._size.smaller(self._size.now)
                     await self._wait_out(fault, stop)
         finally:

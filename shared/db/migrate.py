@@ -6,7 +6,6 @@ All four block and may be called with or without a running event loop; URLs are 
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -18,12 +17,10 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-import shared
 from shared.db.roles import settle_roles
+from shared.db.schema_version import SCRIPTS, VERSION_SCHEMA
 
-VERSION_SCHEMA = "platform"
 MIGRATION_LOCK = 0x6C65_6164  # advisory lock "lead": two migrations never run side by side
-SCRIPTS = Path(shared.__file__).parent.parent / "migrations"
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ from shared.contracts.topics import ServiceName
 from shared.db.database import Database
 from shared.db.revision import role_of
 from shared.db.roles import role_to_use
-from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
 
@@ -17,6 +16,8 @@ OLDEST_MAJOR = 15
 CONNECT_SECONDS = 3.0
 
 if TYPE_CHECKING:
+    from shared.settings import ServiceSettings
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 
@@ -63,7 +64,7 @@ class UnsafeServer(RuntimeError):
 
 
 async def open_database(
-    settings: ServiceSettings, service: ServiceName, *, application: str = ""
+    settings: "ServiceSettings", service: ServiceName, *, application: str = ""
 ) -> Database:
     """Check the server, choose the role, open the pool; close it with `await database.pool.close()`.
 

@@ -7,13 +7,14 @@ grants are skipped here and printed by `shared.db.roles.grants_sql`.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.util import await_only
-
 from shared.contracts.topics import SERVICES, ServiceName
 
 
 def run_script(op: Any, sql: str) -> None:
     """Run several statements (function bodies included) in the revision's transaction."""
+    # Here, since the services import this module for the name of a role and run without SQLAlchemy.
+    from sqlalchemy.util import await_only
+
     connection = op.get_bind()
     connection.exec_driver_sql("SELECT 1")  # opens the transaction, which the raw connection then shares
     raw = connection.connection.driver_connection

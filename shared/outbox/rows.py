@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from shared.db.database import Database, Transaction
 
 DELETE_BATCH = 1000
+# Rows may be large: a backlog of them would not get through in the time that the bus has for one append.
+MAX_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Unsent:
 
 
 async def select_unsent(database: Database, *, limit: int) -> tuple[list[Unsent], int]:
-    """Return the unsent rows with the lowest ids, and the installation's epoch.
+    """Return the unsent rows with the lowest ids, about MAX_BYTES at most, and the installation's epoch.
 
     Unsent, never "id greater than the last": ids become visible out of their order, and a transaction that
     commits late would be passed over for good.
@@ -34,8 +36,11 @@ async def select_unsent(database: Database, *, limit: int) -> tuple[list[Unsent]
             "SELECT id, event_id, topic, type, key, time, payload,"
             " extract(epoch FROM statement_timestamp() - created_at)::float8 AS age_seconds,"
             " (SELECT platform.current_epoch()) AS epoch"
-            f" FROM {database.schema}.outbox WHERE sent_at IS NULL ORDER BY id LIMIT $1",
+            " FROM (SELECT *, sum(octet_length(payload)) OVER (ORDER BY id) - octet_length(payload) AS before"
+            f" FROM (SELECT * FROM {database.schema}.outbox WHERE sent_at IS NULL ORDER BY id LIMIT $1) AS o"
+            ") AS sized WHERE before < $2 ORDER BY id",
             limit,
+            MAX_BYTES,
         )
     fields = Unsent.__dataclass_fields__
     unsent = [Unsent(**{name: row[name] for name in fields}) for row in rows]

@@ -7,49 +7,38 @@ tries again, never 401, on which SDKs drop their batch for ever.
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.types import Scope as AsgiScope
 
+from shared.web.api_key import (
+    MAX_TOKEN,
+    PRIVATE_PREFIX,
+    PUBLIC_PREFIX,
+    SCOPES,
+    ApiKey,
+    KeyScope,
+)
 from shared.web.problem import Problem
 
-KeyScope = Literal["ingest", "read", "work", "admin"]
-SCOPES: tuple[KeyScope, ...] = ("ingest", "read", "work", "admin")
-
-PRIVATE_PREFIX = "ll_"
-PUBLIC_PREFIX = "wk_"
-MAX_TOKEN = 200
-
-_IMPLIED: dict[KeyScope, frozenset[KeyScope]] = {
-    "ingest": frozenset({"ingest"}),
-    "read": frozenset({"read"}),
-    "work": frozenset({"work", "read"}),
-    "admin": frozenset(SCOPES),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key that was presented. `actor`: the person it belongs to, if any; `source`: what it writes for.
-
-    `public`: a write key that may be read in a page's source; it can only write.
-    """
-
-    id: str
-    scopes: frozenset[KeyScope]
-    name: str = ""
-    actor: str | None = None
-    source: str | None = None
-    public: bool = False
-    expires_at: datetime | None = None
-
-    def allows(self, scope: KeyScope) -> bool:
-        """Return whether the key has `scope`; admin implies all, work implies read."""
-        return any(scope in _IMPLIED[held] for held in self.scopes)
-
+__all__ = [
+    "MAX_TOKEN",
+    "PRIVATE_PREFIX",
+    "PUBLIC_PREFIX",
+    "SCOPES",
+    "Admin",
+    "ApiKey",
+    "Authenticate",
+    "KeyScope",
+    "Reader",
+    "Worker",
+    "authenticate_asgi",
+    "check_scope",
+    "require",
+    "token_of",
+    "unauthorized",
+]
 
 # Finds the key of a token; raises Problem 401 (unknown, expired, revoked) or 503 (cannot be looked up).
 Authenticate = Callable[[str], Awaitable[ApiKey]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.db.database import Connection
-from shared.web.auth import PRIVATE_PREFIX, PUBLIC_PREFIX, SCOPES, KeyScope
+from shared.web.api_key import PRIVATE_PREFIX, PUBLIC_PREFIX, SCOPES, KeyScope
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from leadline.children import (
     LONGEST_PAUSE_SECONDS,
     Child,
     ChildSpec,
+    Pipes,
     next_pause,
 )
 from tests.support.eventually import eventually
@@ -30,17 +31,16 @@ def test_pauses_grow_while_a_child_keeps_crashing(pause: float, lived: float, ex
     assert next_pause(pause, lived) == expected
 
 
-def a_child(tmp_path: Path, said: list[str]) -> tuple[Child, int]:
+def a_child(tmp_path: Path, said: list[str]) -> Child:
     """Return a child that serves files of an empty folder until it is told to end."""
-    reading, writing = os.pipe()
     arguments = ("--bind", "127.0.0.1", "--directory", str(tmp_path), "0")
     spec = ChildSpec("files", arguments, {}, tmp_path / "files.log", module="http.server")
-    return Child(spec, reading, said.append), writing
+    return Child(spec, Pipes(), said.append)
 
 
 async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
     said: list[str] = []
-    child, _ = a_child(tmp_path, said)
+    child = a_child(tmp_path, said)
     stop = asyncio.Event()
     running = asyncio.create_task(child.run(stop))
     first = await eventually(lambda: child.pid, what="a first process")
@@ -56,7 +56,7 @@ async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
 
 async def test_stopping_drains_the_child_and_starts_no_other(tmp_path: Path) -> None:
     said: list[str] = []
-    child, _ = a_child(tmp_path, said)
+    child = a_child(tmp_path, said)
     stop = asyncio.Event()
     running = asyncio.create_task(child.run(stop))
     await eventually(lambda: child.pid, what="a process")

@@ -2,14 +2,16 @@
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from shared import process
-from shared.process import PARENT_PIPE_VARIABLE, RoleEnded, run_roles
+from shared.process import GATE_PIPE_VARIABLE, PARENT_PIPE_VARIABLE, RoleEnded, run_roles
 from tests.support.eventually import eventually_sync
 
 
@@ -94,6 +96,45 @@ def test_a_process_drains_when_the_pipe_of_its_supervisor_closes() -> None:
     output, _ = child.communicate(timeout=30)
     assert "drained\n" in output
     assert child.returncode == 0
+
+
+@pytest.fixture
+def gated() -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """A process before a closed gate, and the end of the pipe whose closing opens it."""
+    reading, writing = os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-c", 'print("loading", flush=True)\n' + CHILD],
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=(reading,),
+        env={**os.environ, GATE_PIPE_VARIABLE: str(reading)},
+    )
+    os.close(reading)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "loading\n"
+    yield child, writing
+    child.kill()
+    child.communicate()
+
+
+def test_a_process_begins_when_its_gate_opens(gated: tuple["subprocess.Popen[str]", int]) -> None:
+    child, writing = gated
+    assert child.stdout is not None
+    assert not select.select([child.stdout], [], [], 0.3)[0]
+    os.close(writing)
+    assert child.stdout.readline() == "up\n"
+
+
+def test_a_process_that_is_stopped_before_its_gate_never_begins(
+    gated: tuple["subprocess.Popen[str]", int],
+) -> None:
+    child, writing = gated
+    # It may not listen to signals yet: then this ends it where it stands, which is as good.
+    child.terminate()
+    output, _ = child.communicate(timeout=20)
+    assert output == ""
+    assert child.returncode in (0, -signal.SIGTERM)
+    os.close(writing)
 
 
 def test_the_first_signal_drains_a_process() -> None:

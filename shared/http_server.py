@@ -1,0 +1,53 @@
+"""The HTTP part of a process: uvicorn under the process's own signal rules."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from shared.process import DRAIN_SECONDS
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the process has one place that listens to signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class ApiServer:
+    """Serves `app` on `listener` as a Runner."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._app = app
+        self._listener = listener
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then finish the requests in hand."""
+        server = _Server(
+            uvicorn.Config(
+                self._app,
+                http="httptools",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=int(DRAIN_SECONDS) - 2,
+            )
+        )
+
+        async def end_when_asked() -> None:
+            await stop.wait()
+            server.should_exit = True
+
+        watcher = asyncio.create_task(end_when_asked())
+        try:
+            await server.serve(sockets=[self._listener])
+        except SystemExit as failed:
+            raise RuntimeError("the HTTP application did not start") from failed
+        finally:
+            watcher.cancel()
