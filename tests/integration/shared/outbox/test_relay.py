@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -17,7 +18,7 @@ from shared.db.database import Database
 from shared.db.role_lease import LeaseLost
 from shared.outbox.append import OutboxEvent, append
 from shared.outbox.relay import Relay, RelayOptions
-from shared.outbox.rows import backlog, delete_old, mark_sent, select_unsent
+from shared.outbox.rows import MAX_BYTES, backlog, delete_old, mark_sent, select_unsent
 from shared.outbox.wakeup import relay_elsewhere
 from tests.support.eventually import eventually
 from tests.support.postgres import OpenService
@@ -87,6 +88,14 @@ async def test_events_of_one_call_keep_their_order(database: Database, bus: Memo
     while await relay.turn():
         pass
     assert [int(message.value) for message in bus.appended] == numbers
+
+
+async def test_large_events_go_in_several_appends(database: Database, bus: MemoryBus) -> None:
+    large = [replace(event(number), payload=bytes(MAX_BYTES // 4)) for number in range(10)]
+    await add(database, [*large, replace(event(10), payload=bytes(2 * MAX_BYTES)), event(11)])
+    relay = a_relay(bus, database)
+    assert [await relay.turn() for _ in range(5)] == [4, 4, 3, 1, 0]
+    assert len(bus.appended) == 12
 
 
 async def test_fifty_transactions_that_commit_out_of_order_lose_nothing(
