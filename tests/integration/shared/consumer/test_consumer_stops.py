@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from shared.bus.memory import MemoryBus
+from shared.bus.memory import MemoryBus, MemorySubscription
 from shared.bus.port import (
     BusUnavailable,
     Fetched,
@@ -15,7 +15,6 @@ from shared.bus.port import (
     OffsetOutOfRange,
     Partition,
     Record,
-    Subscription,
 )
 from shared.consumer.consumer import Consumer, ConsumerOptions, TooManyFailures
 from shared.consumer.dead_letters import list_letters
@@ -114,27 +113,23 @@ async def test_a_consumer_overtaken_by_retention_stops(database: Database, bus: 
     assert await seen(database) == list(range(5))
 
 
-class HeavyBus(MemoryBus):
-    """A bus whose messages are so large that it gives no more than three of them in time."""
+async def test_a_bus_that_cannot_give_so_much_in_time_is_asked_for_less(
+    database: Database, bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll = MemorySubscription.poll
 
-    async def subscribe(self, group: str, topics: Sequence[str], member: str) -> Subscription:
-        subscription = await super().subscribe(group, topics, member)
-        poll = subscription.poll
+    async def slow_poll(
+        self: MemorySubscription,
+        positions: Mapping[Partition, int],
+        *,
+        max_records: int,
+        timeout_seconds: float,
+    ) -> Sequence[Fetched]:
+        if max_records > 3:
+            raise BusUnavailable("too much for the time there is")
+        return await poll(self, positions, max_records=max_records, timeout_seconds=timeout_seconds)
 
-        async def slow_poll(
-            positions: Mapping[Partition, int], *, max_records: int, timeout_seconds: float
-        ) -> Sequence[Fetched]:
-            if max_records > 3:
-                raise BusUnavailable("too much for the time there is")
-            return await poll(positions, max_records=max_records, timeout_seconds=timeout_seconds)
-
-        monkey = pytest.MonkeyPatch()
-        monkey.setattr(subscription, "poll", slow_poll)
-        return subscription
-
-
-async def test_a_bus_that_cannot_give_so_much_in_time_is_asked_for_less(database: Database) -> None:
-    bus = HeavyBus({TOPIC: 1})
+    monkeypatch.setattr(MemorySubscription, "poll", slow_poll)
     await bus.append([message(number) for number in range(12)])
     async with consuming(bus, database, Effects()):
         await eventually(saw(database, set(range(12))))
