@@ -13,6 +13,7 @@ from functools import partial
 import asyncpg
 import psutil
 
+from tests.faults.journal import Journal
 from tests.faults.machine import BACK_SECONDS, Machine, alive, answers, is_ready, send
 from tests.faults.schedule import Fault
 
@@ -34,9 +35,10 @@ class Disturbance:
 class Controller(threading.Thread):
     """Strikes until `ends_at` (monotonic); what was struck is back when the thread has ended."""
 
-    def __init__(self, machine: Machine, schedule: Iterator[Fault], ends_at: float) -> None:
+    def __init__(self, machine: Machine, journal: Journal, schedule: Iterator[Fault], ends_at: float) -> None:
         super().__init__(name="controller", daemon=True)
         self._machine = machine
+        self._journal = journal
         self._schedule = schedule
         self._ends_at = ends_at
         self.disturbances: list[Disturbance] = []
@@ -68,6 +70,7 @@ class Controller(threading.Thread):
         if not processes:
             return
         begin = datetime.now(UTC)
+        self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
         if fault.how != "kill":
             self._freeze(fault, processes)
         thawed = datetime.now(UTC)
@@ -79,7 +82,9 @@ class Controller(threading.Thread):
             if fault.part != "one":
                 self._machine.bring_back(fault.victim)
         self._wait_for_recovery(fault, thawed)
-        self.disturbances.append(Disturbance(begin, datetime.now(UTC), fault.victim, fault.how))
+        ended = Disturbance(begin, datetime.now(UTC), fault.victim, fault.how)
+        self.disturbances.append(ended)
+        self._journal.note("fault", [fault.victim], "ok", (ended.end - ended.begin).total_seconds())
 
     def _freeze(self, fault: Fault, processes: list[psutil.Process]) -> None:
         self.freezes += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.checks import arrivals, clocks, handoffs, settled
+from tests.faults.checks.scores import scores_equal_a_recomputation
 from tests.faults.clients import HEALED_SECONDS, Halt, Poster, http
 from tests.faults.controller import Controller
 from tests.faults.evidence import Evidence, gather, wait_until_quiet
@@ -79,13 +80,18 @@ def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
         report.findings["the machine comes to rest"] = restless
     evidence = gather(machine, journal.path, controller.disturbances)
     judge(evidence, report)
+    with http(machine, "read") as client:
+        compared, differences = scores_equal_a_recomputation(machine, client)
+    report.counts["scores"] = compared
+    if differences:
+        report.findings["scores equal a recomputation"] = differences
     return report
 
 
 def _work(machine: Machine, journal: Journal, seed: int, ends_at: float) -> Controller:
     """Let clients, reps and the controller work until `ends_at` and everything begun has ended."""
     halt = Halt(ends_at)
-    controller = Controller(machine, faults(seed, machine.victims), ends_at)
+    controller = Controller(machine, journal, faults(seed, machine.victims), ends_at)
     threads: list[Controller | Poster | Desk] = [controller, Desk(machine, journal, halt, seed)]
     for number in range(CLIENTS):
         visitors = Visitors(seed, f"c{number}", forms_percent=35)
