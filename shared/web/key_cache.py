@@ -106,6 +106,8 @@ class KeyCache:
         entry = self._entries.get(digest)
         if entry is not None and time.monotonic() < entry.fresh_until:
             KEY_LOOKUPS.labels("cache").inc()
+            # What is in use stays, however many wrong keys somebody sends.
+            self._entries.move_to_end(digest)
             return self._usable(entry.key)
         return self._usable(await self._look_up(digest))
 

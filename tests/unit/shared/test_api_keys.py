@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.web import key_cache
 from shared.web.auth import ApiKey, KeyScope, check_scope, token_of
 from shared.web.key_cache import KeyCache
 from shared.web.keys import key_id, new_token
@@ -116,6 +117,18 @@ async def test_a_known_key_is_looked_up_once_within_the_cache_time() -> None:
 async def test_an_unknown_key_is_a_401(token: str) -> None:
     with pytest.raises(Problem, match="401"):
         await KeyCache(FakeKeys(**{TOKEN: KEY})).find(token)
+
+
+async def test_wrong_keys_do_not_drive_out_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_cache, "MAX_ENTRIES", 5)
+    source = FakeKeys(**{TOKEN: KEY})
+    cache = KeyCache(source)
+    await cache.find(TOKEN)
+    for number in range(20):
+        with pytest.raises(Problem, match="401"):
+            await cache.find(f"ll_wrong_{number}")
+        await cache.find(TOKEN)
+    assert source.asked == 21
 
 
 async def test_an_expired_key_is_a_401_even_from_the_cache() -> None:
