@@ -79,14 +79,18 @@ class Follower:
         self._cursor = page.get("next") or self._cursor
         return [line for event in page["data"] if (line := line_of(event))]
 
+    def _position(self, head: asyncpg.Record) -> int:
+        """Return where to read on; a place beyond the end was kept of another database, so all is new."""
+        kept = self._positions.get(str(head["partition"]), 0)
+        first: int = head["first_offset"]
+        return kept if first <= kept <= head["next_offset"] else first
+
     async def _scored(self) -> list[str]:
         connection = await asyncpg.connect(self._database_url, timeout=5)
         try:
             heads = await connection.fetch("SELECT * FROM bus.heads($1)", LEADS.name)
             partitions = [head["partition"] for head in heads]
-            positions = [
-                max(self._positions.get(str(head["partition"]), 0), head["first_offset"]) for head in heads
-            ]
+            positions = [self._position(head) for head in heads]
             records = await connection.fetch(
                 "SELECT partition, msg_offset, value, appended_at FROM bus.fetch($1, $2, $3, 2000)",
                 [LEADS.name] * len(partitions),
