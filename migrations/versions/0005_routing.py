@@ -174,6 +174,7 @@ CREATE INDEX ix_clock_wakes_at ON routing.clock (wakes_at, clock_id) WHERE wakes
 CREATE INDEX ix_clock_running ON routing.clock (lead_id) WHERE state = 'running';
 CREATE INDEX ix_clock_due_at ON routing.clock (due_at, clock_id);
 CREATE INDEX ix_clock_lead_id ON routing.clock (lead_id);
+CREATE INDEX ix_clock_handoff_id ON routing.clock (handoff_id);
 CREATE INDEX ix_clock_breached_at ON routing.clock (breached_at) WHERE breached_at IS NOT NULL;
 
 CREATE TABLE routing.outage (

@@ -10,10 +10,14 @@ from services.routing.adapters import lead_files
 from services.routing.adapters.lead_files import HANDOFF_LIST, clock_of, handoff_of
 from services.routing.adapters.people import open_loads, people
 from services.routing.adapters.policies import PolicyShelf, active_text
-from services.routing.usecases.show import clock_view, handoff_view, person_view
+from services.routing.domain.lifecycle import Handoff
+from services.routing.domain.sla import Delay
+from services.routing.usecases.show import clock_view, delay_view, handoff_view, person_view
 from shared.db.database import Connection, Database
 
 Page = dict[str, Any]
+
+_DELAY = msgspec.json.Decoder(Delay)
 
 
 class PostgresReads:
@@ -48,11 +52,13 @@ class PostgresReads:
             if handoff is None:
                 return None
             clocks = await _clocks(connection, "handoff_id", handoff_id)
+            (delay,) = await _delays(connection, [handoff])
             file = await lead_files.read(connection, handoff.lead_id)
         snapshot = file.snapshot if file else None
         return handoff_view(handoff) | {
             "lead_state": file.record.state if file else None,
             "clocks": clocks,
+            "delay": delay,
             "call": msgspec.to_builtins(snapshot, builtin_types=(datetime,)) if snapshot else None,
         }
 
@@ -148,6 +154,8 @@ class PostgresReads:
                 ids,
             )
             clocks = await _clocks(connection, "lead_id", survivor)
+            held = [handoff_of(row) for row in handoffs]
+            delays = await _delays(connection, held)
         record = file.record
         return {
             "lead_id": survivor,
@@ -163,7 +171,9 @@ class PostgresReads:
             "rejected_by": sorted(record.rejected_by),
             "do_not_contact": record.do_not_contact,
             "handoff_id": file.handoff.id if file.handoff else None,
-            "handoffs": [handoff_view(handoff_of(row)) for row in handoffs],
+            "handoffs": [
+                handoff_view(one) | {"delay": delay} for one, delay in zip(held, delays, strict=True)
+            ],
             "clocks": clocks,
             "transitions": [dict(row) | {"actor": msgspec.json.decode(row["actor"])} for row in transitions],
             "decisions": [dict(row) for row in decisions],
@@ -220,6 +230,18 @@ async def _clocks(connection: Connection, column: str, value: str) -> list[Page]
     )
     now = datetime.now(UTC)
     return [clock_view(clock_of(row["body"]), now) for row in rows]
+
+
+async def _delays(connection: Connection, handoffs: Sequence[Handoff]) -> list[dict[str, float] | None]:
+    """Return each hand-off's delay up to the first touch, from what its decision noted at the offer."""
+    rows = await connection.fetch(
+        "SELECT decision_id, (body -> 'delay')::text AS delay FROM routing.decision"
+        " WHERE decision_id = ANY($1::text[]) AND jsonb_typeof(body -> 'delay') = 'object'",
+        [handoff.decision_id for handoff in handoffs],
+    )
+    noted = {row["decision_id"]: _DELAY.decode(row["delay"]) for row in rows}
+    now = datetime.now(UTC)
+    return [delay_view(handoff, noted.get(handoff.decision_id), now) for handoff in handoffs]
 
 
 async def _merged_into(connection: Connection, survivor: str) -> list[str]:

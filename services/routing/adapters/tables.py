@@ -112,6 +112,7 @@ clock = Table(
     Index("ix_clock_running", "lead_id", postgresql_where=sql("state = 'running'")),
     Index("ix_clock_due_at", "due_at", "clock_id"),
     Index("ix_clock_lead_id", "lead_id"),
+    Index("ix_clock_handoff_id", "handoff_id"),
     Index("ix_clock_breached_at", "breached_at", postgresql_where=sql("breached_at IS NOT NULL")),
 )  # fmt: skip
 

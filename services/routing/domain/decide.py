@@ -22,6 +22,7 @@ from services.routing.domain.policy import (
     Target,
 )
 from services.routing.domain.rotation import UNIT, Rotation, Standing, Turn, take_turn
+from services.routing.domain.sla import Delay
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,10 @@ class PathStep:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person or a queue, never neither. `rotation` is the team's new state (store it with the decision)."""
+    """A person or a queue, never neither. `rotation` is the team's new state (store it with the decision).
+
+    `delay`: what passed since the trigger, ours and people's apart, noted by the caller who knows it.
+    """
 
     lead_id: str
     cycle: int
@@ -112,6 +116,7 @@ class Decision:
     account_id: str | None = None
     method: str = ""
     rotation: Rotation | None = None
+    delay: Delay | None = None
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Literal
 
 from services.routing.domain.business_calendar import (
@@ -325,12 +324,6 @@ def paused_seconds(clock: Clock, until: datetime) -> int:
     """Return the real seconds spent paused up to `until`."""
     spans = ((low, min(high, until)) for low, high in _pause_spans(clock))
     return int(sum((high - low for low, high in spans if low < high), timedelta()).total_seconds())
-
-
-def outages_between(heartbeats: Sequence[datetime], now: datetime) -> tuple[Span, ...]:
-    """Return the gaps of more than OUTAGE_GAP_SECONDS in ascending heartbeats, the last one up to `now`."""
-    gap = timedelta(seconds=OUTAGE_GAP_SECONDS)
-    return tuple((a, b) for a, b in pairwise((*heartbeats, now)) if b - a > gap)
 
 
 def recipient_of(

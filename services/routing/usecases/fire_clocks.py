@@ -62,12 +62,11 @@ def _fire(desk: Desk, file: LeadFile, clock: Clock) -> list[float]:
 
 
 def _guarded(file: LeadFile, clock: Clock, event: SlaEvent) -> SlaEvent:
-    """The loop guard: after so many reassignments in a cycle the ladder only tells."""
-    spent = file.record.reassigns >= clock.terms.max_reassigns
-    possible = "reassign" in legal_acts(file.record.state)
-    if event.kind == "escalated" and event.action == "reassign" and (spent or not possible):
-        return replace(event, action="notify")
-    return event
+    """The loop guard, and a lead whose state knows no reassignment: then the ladder only tells."""
+    action = sla.guarded_action(event, clock.terms, file.record.reassigns)
+    if action == "reassign" and action not in legal_acts(file.record.state):
+        action = "notify"
+    return replace(event, action=action)
 
 
 def _act(desk: Desk, file: LeadFile, clock: Clock, event: SlaEvent, actor: Actor) -> None:

@@ -9,7 +9,7 @@ from services.routing.domain.lifecycle import Actor, Assign, DecisionWanted, Enq
 from services.routing.usecases.carry_out import carry_out
 from services.routing.usecases.desk import Desk, actor_told, place_of
 from services.routing.usecases.keep_clocks import start_clock
-from services.routing.usecases.lead_facts import facts_of, system_delay_seconds
+from services.routing.usecases.lead_facts import delay_until_offer, facts_of
 from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.ports import Store
 from shared.contracts import handoffs as told
@@ -60,7 +60,8 @@ def _apply(desk: Desk, file: LeadFile, decision: Decision, wanted: DecisionWante
         if file.record.queue is not None:
             desk.woken.add(file.record.queue)
         return False
-    desk.decisions[decision_id] = decision
+    delay = delay_until_offer(file, desk.now)
+    desk.decisions[decision_id] = replace(decision, delay=delay)
     chosen = handoff_id(record.lead_id, record.cycle, record.last_seq + 1)
     place = (chosen, decision.person_id, decision.team_id, decision_id)
     if record.state == "qualified":
@@ -68,7 +69,7 @@ def _apply(desk: Desk, file: LeadFile, decision: Decision, wanted: DecisionWante
     else:
         outcome = "passed_to_closer" if wanted.only_team else desk.taken_as.get(record.lead_id, "reassigned")
         carry_out(desk, file, PassToCloser(*place, outcome), actor)
-    _tell_assigned(desk, file, decision, decision_id, actor)
+    _tell_assigned(desk, file, desk.decisions[decision_id], decision_id, actor)
     return True
 
 
@@ -114,7 +115,7 @@ def _tell_assigned(desk: Desk, file: LeadFile, decision: Decision, decision_id: 
         recent=snapshot.recent if snapshot else [],
         traits=snapshot.traits if snapshot else {},
         due=desk.due_of(file),
-        system_delay_seconds=system_delay_seconds(file, desk.now),
+        system_delay_seconds=decision.delay.system_seconds if decision.delay else None,
         rep={"name": person.name, "email": person.email, "timezone": person.timezone} if person else {},
         person=snapshot.person if snapshot else LeadPerson(),
     )

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from services.routing.domain.decide import LeadFacts
 from services.routing.domain.lifecycle import DecisionWanted, EvaluateSnapshot
+from services.routing.domain.sla import Delay, delay_split
 from services.routing.usecases.lead_file import LeadFile
 from shared.contracts.leads import LeadScored
 
@@ -37,7 +38,18 @@ def evaluation_of(snapshot: LeadScored) -> EvaluateSnapshot:
     return EvaluateSnapshot(snapshot.cycle, snapshot.enters, snapshot.holds, snapshot.do_not_contact)
 
 
-def system_delay_seconds(file: LeadFile, now: datetime) -> float | None:
-    """Return the seconds from the arrival of the event that qualified the lead until now."""
+def delay_until_offer(file: LeadFile, now: datetime) -> Delay | None:
+    """Return what has passed since the trigger of an offer made now; waiting in a queue is people's delay.
+
+    The trigger is the arrival of the event that qualified the lead. Where it came back from a rep, or had
+    cooled down before, that is long ago: then it is the instant from which it was to be offered.
+    """
+    record = file.record
+    since = (record.since or now) if record.state == "qualified" else now
     received = file.snapshot.trigger_received_at if file.snapshot else None
-    return max(0.0, (now - received).total_seconds()) if received else None
+    if record.state != "qualified" or record.last_handoff_id is not None or record.recycles:
+        received = since
+    if received is None:
+        return None
+    queued = [(since, now)] if record.queue is not None else []
+    return delay_split(min(received, now), now, queued, now)

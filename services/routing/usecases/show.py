@@ -6,7 +6,7 @@ from typing import Any
 from services.routing.domain import sla
 from services.routing.domain.lifecycle import Handoff
 from services.routing.domain.policy import Person
-from services.routing.domain.sla import Clock
+from services.routing.domain.sla import Clock, Delay
 from services.routing.usecases.person_row import PersonRow
 from services.routing.usecases.take_late_evidence import LateEvidence
 
@@ -24,6 +24,18 @@ _CLOCK = (
 def handoff_view(handoff: Handoff) -> dict[str, Any]:
     """Return a hand-off; `open` tells whether it can still be acted upon."""
     return {"open": handoff.is_open} | {name: getattr(handoff, name) for name in _HANDOFF}
+
+
+def delay_view(handoff: Handoff, until_offer: Delay | None, now: datetime) -> dict[str, float] | None:
+    """Return the seconds from the trigger to the first touch (the end, or now), ours and people's apart."""
+    if until_offer is None:
+        return None
+    acted_at = handoff.contacted_at or handoff.closed_at or now
+    held = max(0.0, (acted_at - handoff.assigned_at).total_seconds())
+    return {
+        "system_seconds": until_offer.system_seconds,
+        "human_seconds": until_offer.human_seconds + held,
+    }
 
 
 def late_view(late: LateEvidence) -> dict[str, Any]:

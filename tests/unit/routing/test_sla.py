@@ -21,7 +21,6 @@ from services.routing.domain.sla import (
     guarded_action,
     is_paused,
     next_due,
-    outages_between,
     pause,
     paused_seconds,
     resume,
@@ -226,12 +225,6 @@ def test_outages_never_make_anything_early_and_never_later_than_a_target(
     assert due is not None
     assert NOW + 45 * MINUTE <= due <= NOW + 75 * MINUTE
     assert next_due(a_clock(), outages) == NOW + 20 * MINUTE
-
-
-def test_a_gap_between_heartbeats_of_over_a_minute_is_an_outage() -> None:
-    beats = [NOW, NOW + timedelta(seconds=60), NOW + timedelta(seconds=121)]
-    assert outages_between(beats, NOW + timedelta(seconds=150)) == ((beats[1], beats[2]),)
-    assert outages_between(beats, NOW + timedelta(seconds=182))[-1][0] == beats[2]
 
 
 def test_the_loop_guard_turns_a_reassignment_into_a_message() -> None:
