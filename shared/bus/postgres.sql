@@ -215,9 +215,9 @@ BEGIN
             WHERE m.group_name = p_group AND m.topic_no = l.topic_no AND m.member = l.holder);
     FOR v_topic IN SELECT t.no FROM bus.topic t WHERE t.name = ANY (p_topics) ORDER BY t.no LOOP
         SELECT parts / members + (below < parts % members)::integer INTO v_quota FROM
-            (SELECT count(*) AS parts FROM bus.lease l WHERE l.group_name = p_group AND l.topic_no = v_topic),
+            (SELECT count(*) AS parts FROM bus.lease l WHERE l.group_name = p_group AND l.topic_no = v_topic) p,
             (SELECT count(*) AS members, count(*) FILTER (WHERE m.member < p_member) AS below
-             FROM bus.member m WHERE m.group_name = p_group AND m.topic_no = v_topic);
+             FROM bus.member m WHERE m.group_name = p_group AND m.topic_no = v_topic) m;
         WITH ranked AS (
             SELECT l.partition, l.holder, row_number() OVER (ORDER BY l.holder NULLS LAST, l.partition) AS n
             FROM bus.lease l WHERE l.group_name = p_group AND l.topic_no = v_topic
