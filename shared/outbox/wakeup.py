@@ -65,6 +65,8 @@ async def _notify(database: Database, wanted: asyncio.Event) -> None:
         await asyncio.sleep(GATHER_SECONDS)
         wanted.clear()
         # Not being able to hint is no fault: the sweep finds the rows.
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with suppress(
+            asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError
+        ):
             async with database.connection() as connection:
                 await connection.execute(NOTIFY, channel(database.schema), timeout=2)
