@@ -1,5 +1,7 @@
 """Every metric of Leadline, each with what it means and what to do about it. Names start with `leadline_`."""
 
+import os
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -8,14 +10,23 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 REGISTRY = CollectorRegistry()
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 def render() -> bytes:
-    """Return all metrics of this process in Prometheus' text format."""
-    return generate_latest(REGISTRY)
+    """Return all metrics in Prometheus' text format.
+
+    With PROMETHEUS_MULTIPROC_DIR set before the process started, those of all processes that share the folder:
+    what `leadline work` counts is then seen at the api's `/metrics`. Without it, this process's own.
+    """
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)
+    return generate_latest(together)
 
 
 # --- HTTP -----------------------------------------------------------------------------------------------
@@ -73,7 +84,13 @@ CONSUMER_SETBACKS = Counter(
 
 # Offsets between what the log holds and what this member's partitions have handled, seen every 10 s. Growing:
 # add a worker, or look for what holds this one up.
-CONSUMER_LAG = Gauge("leadline_consumer_lag", "Messages not yet handled.", ["group"], registry=REGISTRY)
+CONSUMER_LAG = Gauge(
+    "leadline_consumer_lag",
+    "Messages not yet handled.",
+    ["group"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
 
 # Events sent by the relay, and how long they lay in the outbox before (p99 under 1 s even when never woken).
 RELAYED = Counter("leadline_relayed", "Events sent to the bus.", ["service"], registry=REGISTRY)
