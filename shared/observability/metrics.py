@@ -19,7 +19,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 def render() -> bytes:
     """Return all metrics in Prometheus' text format.
 
-    With PROMETHEUS_MULTIPROC_DIR set before the process started, those of all processes that share the folder:
+    With PROMETHEUS_MULTIPROC_DIR set before the process starts, those of all processes that share it:
     what `leadline work` counts is then seen at the api's `/metrics`. Without it, this process's own.
     """
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
