@@ -5,8 +5,10 @@ Everything lies in one data directory; started again on it, Leadline goes on whe
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -116,6 +118,7 @@ class Standalone:
         """Start everything, `announce` that it is ready, then `follow` what happens until stopped."""
         self._options.data_dir.mkdir(parents=True, exist_ok=True)
         (self._options.data_dir / "logs").mkdir(exist_ok=True)
+        _empty(self._metrics_folder)
         with _locked(self._options.data_dir):
             storage = Storage(self._options)
 
@@ -130,6 +133,11 @@ class Standalone:
             async with stop_on_signals(draining=draining, at_once=at_once) as stop:
                 with await self._listener(stop) as listener:
                     await self._supervise(stop, storage, listener, announce, follow)
+
+    @property
+    def _metrics_folder(self) -> Path:
+        """Where the processes count together, so that the api's `/metrics` tells of all of them."""
+        return self._options.data_dir / "metrics"
 
     async def _supervise(
         self,
@@ -174,6 +182,7 @@ class Standalone:
             "LEADLINE_DATA_DIR": str(self._options.data_dir.resolve()),
             "LEADLINE_PUBLIC_URL": ready.url,
             "LEADLINE_SITE_WRITE_KEY": site_key,
+            "PROMETHEUS_MULTIPROC_DIR": str(self._metrics_folder.resolve()),
         }
         descriptor = listener.fileno()
         specs = [
@@ -223,7 +232,7 @@ class Standalone:
                 if asyncio.get_running_loop().time() > deadline or await _waited(stop, 0.2):
                     raise CannotStart(
                         f"cannot listen on {self._options.host}:{self._options.port}: {taken.strerror}",
-                        "leadline up --port 8081",
+                        "leadline up --port 8081" if taken.errno == errno.EADDRINUSE else "--host 127.0.0.1",
                     ) from taken
 
     def _url(self, listener: socket.socket) -> str:
@@ -256,13 +265,20 @@ def _upgrade(database_url: str) -> None:
     upgrade(database_url)
 
 
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+
+
 @contextmanager
 def _locked(data_dir: Path) -> Iterator[None]:
     with (data_dir / "leadline.lock").open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as held:
-            raise CannotStart(f"a Leadline runs on {data_dir} already", "leadline status") from held
+            raise CannotStart(
+                f"a Leadline runs on {data_dir} already", f"leadline status --data-dir {data_dir}"
+            ) from held
         yield
 
 

@@ -1,11 +1,14 @@
 """The tree of commands. A command's module is imported only when it is called, so that help is quick."""
 
 import importlib
+import importlib.metadata
 import json
+import socket
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -45,7 +48,11 @@ def build(wanted: str | None) -> typer.Typer:
     )
 
     @app.callback()
-    def root() -> None:
+    def root(
+        version: Annotated[
+            bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+        ] = False,
+    ) -> None:
         """Keep the tree a group even where it has one command."""
 
     for name, (module_name, line) in COMMANDS.items():
@@ -60,6 +67,12 @@ def build(wanted: str | None) -> typer.Typer:
         else:
             app.command(name, help=line)(getattr(module, name))
     return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"leadline {importlib.metadata.version('leadline')}")
+        raise typer.Exit
 
 
 def _stub() -> None:
@@ -82,7 +95,11 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as fault:
         if _database_is_away(fault):
             _tell(
-                CommandFailed(f"the database says no: {fault}", UNREACHABLE, "leadline doctor"),
+                CommandFailed(
+                    f"the database says no: {fault}",
+                    UNREACHABLE,
+                    "is the server up, and its URL right? (--database)",
+                ),
                 as_json=as_json,
             )
             return UNREACHABLE
@@ -93,14 +110,23 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _database_is_away(fault: Exception) -> bool:
-    # Told by name, so that help need not import the driver: no connection, wrong password, no such database.
-    names = ("InvalidPasswordError", "InvalidAuthorizationSpecificationError", "InvalidCatalogNameError")
-    return isinstance(fault, ConnectionError | TimeoutError) or type(fault).__name__ in names
+    # Told by name, so that help need not import the driver: wrong password, no such database, odd URL.
+    names = (
+        "InvalidPasswordError",
+        "InvalidAuthorizationSpecificationError",
+        "InvalidCatalogNameError",
+        "ClientConfigurationError",
+        "CannotConnectNowError",
+        "TooManyConnectionsError",
+    )
+    away = (ConnectionError, TimeoutError, socket.gaierror)
+    return isinstance(fault, away) or type(fault).__name__ in names
 
 
 def _tell(failed: CommandFailed, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": str(failed), "code": failed.code, "fix": failed.fix}), file=sys.stderr)
+        answer = {"error": str(failed), "code": failed.code, "fix": failed.fix, "errors": failed.errors}
+        print(json.dumps({name: value for name, value in answer.items() if value}), file=sys.stderr)
         return
     print(f"leadline: {failed}", file=sys.stderr)
     if failed.fix:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,12 @@ from leadline.cli.exit_codes import (
     UNREACHABLE,
     CommandFailed,
 )
-from leadline.cli.options import DEFAULT_DATA_DIR
 from leadline.runtime_file import read_running
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_SECONDS = 15.0
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "errors", "request_id"}
+REFUSED_FILES = {"invalid_sources", "invalid_model", "invalid_policy"}
 LEAD_ID_LENGTH = len("ld_") + 32
 
 
@@ -37,10 +36,12 @@ class Answer:
 class ApiClient:
     """Calls one Leadline. Answers that are not 2xx become CommandFailed with the problem's own words."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, *, not_there: str = "leadline up") -> None:
         import httpx2
 
         self.url = url.rstrip("/")
+        # What to try where nothing answers.
+        self._not_there = not_there
         self.key = key
         self._http = httpx2.Client(
             base_url=self.url,
@@ -91,7 +92,7 @@ class ApiClient:
             response = self._http.request(method, path, **request)
         except (httpx2.TransportError, httpx2.InvalidURL) as gone:
             raise CommandFailed(
-                f"no Leadline answers at {self.url} ({type(gone).__name__})", UNREACHABLE, "leadline up"
+                f"no Leadline answers at {self.url} ({type(gone).__name__})", UNREACHABLE, self._hint(gone)
             ) from gone
         body: Any = response.text
         with contextlib.suppress(ValueError):
@@ -99,6 +100,15 @@ class ApiClient:
         if not response.is_success:
             raise refusal(response.status_code, body)
         return Answer(response.status_code, body)
+
+    def _hint(self, gone: Exception) -> str:
+        import httpx2
+
+        if isinstance(gone, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+            return f"--url {DEFAULT_URL} (scheme, host and port)"
+        if self.url.startswith("https:") and not isinstance(gone, httpx2.TimeoutException):
+            return f"--url http:{self.url[len('https:') :]} (Leadline itself speaks plain http)"
+        return self._not_there
 
 
 def refusal(status: int, body: Any) -> CommandFailed:
@@ -114,30 +124,37 @@ def refusal(status: int, body: Any) -> CommandFailed:
     for name, value in problem.items():
         if name not in PROBLEM_MEMBERS:
             message += f"\n  {name}: {value if isinstance(value, str) else json.dumps(value)}"
-    code, fix = _meaning(status)
-    return CommandFailed(message, code, fix)
+    code, fix = _meaning(status, str(problem.get("code")))
+    return CommandFailed(message, code, fix, errors=problem.get("errors") or ())
 
 
-def _meaning(status: int) -> tuple[int, str]:
+def _meaning(status: int, code: str) -> tuple[int, str]:
     if status in (401, 403):
-        return NOT_ALLOWED, "pass a key with the needed scope: --key or LEADLINE_API_KEY"
+        return NOT_ALLOWED, (
+            "--data-dir of that Leadline (it keeps the keys), or --key with the needed scope"
+            " (LEADLINE_DATA_DIR, LEADLINE_API_KEY)"
+        )
     if status in (409, 412):
         return CONFLICT, ""
     if status == 422:
-        return CONFIG_INVALID, ""
+        return (CONFIG_INVALID if code in REFUSED_FILES else CHECK_FAILED), ""
     if status in (502, 503, 504):
         return UNREACHABLE, "leadline doctor"
     return (BUG, "leadline doctor") if status >= 500 else (CHECK_FAILED, "")
 
 
-def connect(url: str | None, key: str | None, *, scope: str = "read") -> ApiClient:
-    """Return a client for `--url` and `--key`; without them, for the Leadline started from this folder."""
-    running = read_running(default_data_dir()) if not (url and key) else None
+def connect(url: str | None, key: str | None, data_dir: Path, *, scope: str = "read") -> ApiClient:
+    """Return a client for `--url` and `--key`; what is not given, the Leadline of `data_dir` has written."""
+    running = read_running(data_dir) if not (url and key) else None
     found_url = url or (running.url if running else DEFAULT_URL)
     found_key = key or (running.keys.get(scope, "") if running and found_url == running.url else "")
-    return ApiClient(found_url, found_key)
-
-
-def default_data_dir() -> Path:
-    """Return the data directory of this folder's Leadline."""
-    return Path(os.environ.get("LEADLINE_DATA_DIR") or DEFAULT_DATA_DIR)
+    if url:
+        not_there = "check --url (LEADLINE_URL), or leave it out and name the data directory: --data-dir DIR"
+    elif running:
+        not_there = f"leadline up --data-dir {data_dir} (it ran there last), or --data-dir of another one"
+    else:
+        not_there = (
+            "leadline up, or name the one that runs elsewhere: --data-dir DIR (LEADLINE_DATA_DIR),"
+            " or --url and --key"
+        )
+    return ApiClient(found_url, found_key, not_there=not_there)

@@ -1,6 +1,7 @@
 """`leadline config`: the YAML files that name sources, score leads and route them."""
 
 import importlib
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,8 +12,8 @@ import typer
 from leadline.cli.client import connect
 from leadline.cli.exit_codes import CONFIG_INVALID, USAGE, CommandFailed
 from leadline.cli.groups import group
-from leadline.cli.options import AsJson, Key, Url
-from leadline.cli.output import plain, print_json, show
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
+from leadline.cli.output import plain, print_json, show, talk
 from shared.config_file import ConfigDocument, ConfigError, ConfigFinding, parse
 
 app = group()
@@ -53,16 +54,24 @@ def lint(kind: KindArgument, file: File, as_json: AsJson = False) -> None:
             print(f"    {finding['path']}: {finding['fix']}")
     errors = sum(finding["severity"] == "error" for finding in findings)
     if errors:
-        raise CommandFailed(f"{errors} faults in {file}", CONFIG_INVALID)
+        faults = "1 fault" if errors == 1 else f"{errors} faults"
+        raise CommandFailed(f"{faults} in {file}", CONFIG_INVALID)
     if not as_json:
         print(f"{file}: no faults")
 
 
 @app.command("push")
-def push(kind: KindArgument, file: File, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+def push(
+    kind: KindArgument,
+    file: File,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Make a file the active version; refused with its faults, and then nothing has changed."""
     text = _read(file)
-    with connect(url, key, scope="admin") as leadline:
+    with connect(url, key, data_dir, scope="admin") as leadline:
         answer = leadline.call(
             "PUT", PATHS[kind], content=text.encode(), headers={"content-type": "application/yaml"}
         )
@@ -70,19 +79,26 @@ def push(kind: KindArgument, file: File, url: Url = None, key: Key = None, as_js
 
 
 @app.command("show")
-def show_active(kind: KindArgument, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Show the active version."""
-    with connect(url, key) as leadline:
+def show_active(
+    kind: KindArgument,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Print the active file as it was pushed (stdout), and who pushed it (stderr)."""
+    with connect(url, key, data_dir) as leadline:
         found = leadline.get(PATHS[kind])
-    if isinstance(found, str):
-        found = {"body": found}
-    body = found.pop("body", None)
-    if as_json or not isinstance(body, str):
-        show({**found, "body": body}, as_json=as_json)
+    facts = found if isinstance(found, dict) else {"body": found}
+    # Scoring names the text `text`, routing `body`, ingest answers with nothing else.
+    body = facts.pop("text", None) or facts.pop("body", "")
+    if as_json:
+        print_json({**facts, "body": body})
         return
-    for name, value in found.items():
-        print(f"# {name}: {plain(value)}")
-    print(body)
+    for name, value in facts.items():
+        if not isinstance(value, (dict, list)):
+            talk(f"# {name}: {plain(value)}")
+    sys.stdout.write(body if body.endswith("\n") else body + "\n")
 
 
 def vars_of(finding: ConfigFinding) -> dict[str, Any]:

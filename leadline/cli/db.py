@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.database import database_url
+from leadline.cli.database import reach_database
 from leadline.cli.exit_codes import CONFLICT, USAGE, CommandFailed
 from leadline.cli.groups import group
 from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir
@@ -23,13 +23,14 @@ def upgrade(
     """Run the pending migrations."""
     from shared.db import migrate, roles
 
-    url = database_url(database, data_dir)
-    single_role = migrate.upgrade(url, revision)
-    show({"revision": migrate.current(url), "single_role": single_role}, as_json=as_json)
+    with reach_database(database, data_dir) as url:
+        single_role = migrate.upgrade(url, revision)
+        show({"revision": migrate.current(url), "single_role": single_role}, as_json=as_json)
+        user = migrate.user(url)
     if single_role:
         typer.echo(
             "All services share one database role. An administrator of the server can part them:\n"
-            f"{roles.roles_sql(migrate.user(url))}\nThen run `leadline db upgrade` again.",
+            f"{roles.roles_sql(user)}\nThen run `leadline db upgrade` again.",
             err=True,
         )
 
@@ -49,9 +50,9 @@ def downgrade(
         raise CommandFailed(
             "the data of what is undone would be lost", USAGE, f"leadline db downgrade {revision} --yes"
         )
-    url = database_url(database, data_dir)
-    migrate.downgrade(url, revision)
-    show({"revision": migrate.current(url)}, as_json=as_json)
+    with reach_database(database, data_dir) as url:
+        migrate.downgrade(url, revision)
+        show({"revision": migrate.current(url)}, as_json=as_json)
 
 
 @app.command("current")
@@ -61,7 +62,8 @@ def current(
     """Show the revision the database is at."""
     from shared.db import migrate
 
-    show({"revision": migrate.current(database_url(database, data_dir))}, as_json=as_json)
+    with reach_database(database, data_dir) as url:
+        show({"revision": migrate.current(url)}, as_json=as_json)
 
 
 @app.command("check")
@@ -71,7 +73,8 @@ def check(
     """Exit 6 if migrations are pending, 0 if not."""
     from shared.db import migrate
 
-    pending = migrate.pending(database_url(database, data_dir))
+    with reach_database(database, data_dir) as url:
+        pending = migrate.pending(url)
     show({"pending": pending}, as_json=as_json)
     if pending:
         raise CommandFailed(f"{len(pending)} migrations are pending", CONFLICT, "leadline db upgrade")

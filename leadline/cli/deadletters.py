@@ -6,7 +6,7 @@ import typer
 
 from leadline.cli.client import connect
 from leadline.cli.groups import group
-from leadline.cli.options import AsJson, Key, Url
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
 from leadline.cli.output import print_json, show, table
 
 app = group()
@@ -20,10 +20,11 @@ def list_letters(
     service: Annotated[str | None, typer.Option(help="Only those of this service.")] = None,
     url: Url = None,
     key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters that are held, oldest first."""
-    with connect(url, key) as leadline:
+    with connect(url, key, data_dir) as leadline:
         letters = list(leadline.pages("/v1/deadletters", service=service))
     if as_json:
         print_json(letters)
@@ -33,36 +34,54 @@ def list_letters(
 
 @app.command("show")
 def show_letter(
-    service: Service, letter: Letter, url: Url = None, key: Key = None, as_json: AsJson = False
+    service: Service,
+    letter: Letter,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Show one dead letter with its headers and body (personal data: needs an admin key)."""
-    with connect(url, key, scope="admin") as leadline:
+    with connect(url, key, data_dir, scope="admin") as leadline:
         show(leadline.get(f"/v1/deadletters/{service}/{letter}"), as_json=as_json)
 
 
 @app.command("replay")
 def replay_letter(
-    service: Service, letter: Letter, url: Url = None, key: Key = None, as_json: AsJson = False
+    service: Service,
+    letter: Letter,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Put one dead letter back on its topic to be handled again."""
-    _act("replay", service, letter, url, key, as_json=as_json)
+    with connect(url, key, data_dir, scope="admin") as leadline:
+        show(leadline.post(f"/v1/deadletters/{service}/{letter}/replay"), as_json=as_json)
 
 
 @app.command("discard")
 def discard_letter(
-    service: Service, letter: Letter, url: Url = None, key: Key = None, as_json: AsJson = False
+    service: Service,
+    letter: Letter,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Give one dead letter up; it stays listed as discarded, with who did it."""
-    _act("discard", service, letter, url, key, as_json=as_json)
+    with connect(url, key, data_dir, scope="admin") as leadline:
+        show(leadline.post(f"/v1/deadletters/{service}/{letter}/discard"), as_json=as_json)
 
 
 @app.command("resume")
-def resume_consumer(service: Service, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+def resume_consumer(
+    service: Service,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Let a consumer go on that stopped after too many failures in a row; what fails next is held too."""
-    with connect(url, key, scope="admin") as leadline:
+    with connect(url, key, data_dir, scope="admin") as leadline:
         show(leadline.post(f"/v1/deadletters/{service}/resume"), as_json=as_json)
-
-
-def _act(action: str, service: str, letter: str, url: str | None, key: str | None, *, as_json: bool) -> None:
-    with connect(url, key, scope="admin") as leadline:
-        show(leadline.post(f"/v1/deadletters/{service}/{letter}/{action}"), as_json=as_json)

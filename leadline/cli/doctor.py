@@ -1,12 +1,13 @@
 """`leadline doctor`: one line for each check, with what to do where something is not well."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from leadline.cli.client import connect
-from leadline.cli.database import database_url
+from leadline.cli.database import reach_database
 from leadline.cli.exit_codes import CHECK_FAILED
 from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir, Key, Url
 from leadline.cli.output import coloured, print_json
@@ -37,7 +38,7 @@ def doctor(
     With --url only the reconciliation of that Leadline is run, since its database is not ours to reach.
     """
     checks = [] if url else _checks(database, data_dir)
-    findings = _reconciliation(url, key) if reconcile or url else []
+    findings = _reconciliation(url, key, data_dir) if reconcile or url else []
     failed = [check for check in checks if check.status == "failed"]
     wrong = [finding for finding in findings if finding["problems"]]
     if as_json:
@@ -55,14 +56,15 @@ def doctor(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _checks(database: str | None, data_dir: Any) -> "list[Check]":
+def _checks(database: str | None, data_dir: Path) -> "list[Check]":
     from leadline.doctor import check_installation
 
-    return asyncio.run(check_installation(database_url(database, data_dir)))
+    with reach_database(database, data_dir) as address:
+        return asyncio.run(check_installation(address))
 
 
-def _reconciliation(url: str | None, key: str | None) -> list[dict[str, Any]]:
-    with connect(url, key) as leadline:
+def _reconciliation(url: str | None, key: str | None, data_dir: Path) -> list[dict[str, Any]]:
+    with connect(url, key, data_dir) as leadline:
         findings: list[dict[str, Any]] = leadline.get("/v1/reconcile")["findings"]
     return findings
 

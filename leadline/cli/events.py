@@ -7,7 +7,7 @@ import typer
 
 from leadline.cli.client import connect
 from leadline.cli.groups import group
-from leadline.cli.options import AsJson, Key, Url
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
 from leadline.cli.output import print_json
 from leadline.console import line_of
 
@@ -29,10 +29,11 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more until Ctrl-C.")] = False,
     url: Url = None,
     key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Print the events of the feed, one a line."""
-    with connect(url, key) as leadline:
+    with connect(url, key, data_dir) as leadline:
         while True:
             page = leadline.get("/v1/events", after=after)
             for event in page["data"]:

@@ -8,7 +8,7 @@ import typer
 from leadline.cli.client import ApiClient, connect
 from leadline.cli.exit_codes import CHECK_FAILED, CommandFailed
 from leadline.cli.groups import group
-from leadline.cli.options import AsJson, Key, Url
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
 from leadline.cli.output import plain, print_json
 
 app = group()
@@ -25,10 +25,11 @@ def score(
     as_of: Annotated[str | None, typer.Option(help="At this instant (ISO 8601) instead of now.")] = None,
     url: Url = None,
     key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Say why a lead has its score: every line, and their sum."""
-    with connect(url, key) as leadline:
+    with connect(url, key, data_dir) as leadline:
         found = leadline.get(f"/v1/leads/{leadline.lead_id(lead)}/score", as_of=as_of)
     if as_json:
         print_json(found)
@@ -38,9 +39,15 @@ def score(
 
 
 @app.command("rep")
-def rep(lead: Lead, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+def rep(
+    lead: Lead,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Say why a lead went to its salesperson: the rule path, and why each other candidate lost."""
-    with connect(url, key) as leadline:
+    with connect(url, key, data_dir) as leadline:
         decision = _last_decision(leadline, leadline.lead_id(lead))
     if as_json:
         print_json(decision)

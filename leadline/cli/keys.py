@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leadline.cli.database import database_url
+from leadline.cli.database import reach_database
 from leadline.cli.exit_codes import CHECK_FAILED, USAGE, CommandFailed
 from leadline.cli.groups import group
 from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DatabaseUrl, DataDir
@@ -46,8 +46,8 @@ def create(
 
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
 
-    async def run() -> dict[str, Any]:
-        async with administrator(database_url(database, data_dir)) as connection:
+    async def run(address: str) -> dict[str, Any]:
+        async with administrator(address) as connection:
             key = await create_key(
                 connection,
                 name=name,
@@ -60,7 +60,8 @@ def create(
         return {"id": key.id, "key": key.token, "name": name, "scopes": key.scopes, "expires_at": expires_at}
 
     try:
-        created = asyncio.run(run())
+        with reach_database(database, data_dir) as address:
+            created = asyncio.run(run(address))
     except ValueError as refused:
         raise CommandFailed(str(refused), USAGE) from refused
     show(created, as_json=as_json)
@@ -74,11 +75,12 @@ def list_all(
     from leadline.first_keys import administrator
     from shared.web.keys import list_keys
 
-    async def run() -> list[dict[str, Any]]:
-        async with administrator(database_url(database, data_dir)) as connection:
+    async def run(address: str) -> list[dict[str, Any]]:
+        async with administrator(address) as connection:
             return [asdict(key) for key in await list_keys(connection)]
 
-    keys = asyncio.run(run())
+    with reach_database(database, data_dir) as address:
+        keys = asyncio.run(run(address))
     if as_json:
         print_json(keys)
     else:
@@ -95,14 +97,16 @@ def revoke(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a key; running processes notice within seconds."""
+    """Revoke a key; running processes refuse it within LEADLINE_AUTH_CACHE_SECONDS (30 unless set)."""
     from leadline.first_keys import administrator
     from shared.web.keys import revoke_key
 
-    async def run() -> bool:
-        async with administrator(database_url(database, data_dir)) as connection:
+    async def run(address: str) -> bool:
+        async with administrator(address) as connection:
             return await revoke_key(connection, key_id)
 
-    if not asyncio.run(run()):
+    with reach_database(database, data_dir) as address:
+        revoked = asyncio.run(run(address))
+    if not revoked:
         raise CommandFailed(f"no key has the id {key_id}", CHECK_FAILED, "leadline keys list")
     show({"id": key_id, "revoked": True}, as_json=as_json)

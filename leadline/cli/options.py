@@ -18,8 +18,11 @@ Key = Annotated[
 ]
 DataDir = Annotated[
     Path,
-    typer.Option("--data-dir", envvar="LEADLINE_DATA_DIR", help="Where `leadline up` keeps everything."),
+    typer.Option(
+        "--data-dir", envvar="LEADLINE_DATA_DIR", help="Folder in which `leadline up` keeps everything."
+    ),
 ]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)]
 DatabaseUrl = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,7 @@ import typer
 from leadline.cli.client import connect
 from leadline.cli.exit_codes import USAGE, CommandFailed
 from leadline.cli.groups import group
-from leadline.cli.options import AsJson, Key, Url
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
 from leadline.cli.output import print_json, show, table
 
 app = group()
@@ -17,9 +17,11 @@ Submission = Annotated[str, typer.Argument(help="Id of the submission, from `lis
 
 
 @app.command("list")
-def list_held(url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+def list_held(
+    url: Url = None, key: Key = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
+) -> None:
     """List what is held, oldest first."""
-    with connect(url, key) as leadline:
+    with connect(url, key, data_dir) as leadline:
         held = list(leadline.pages("/v1/quarantine"))
     if as_json:
         print_json(held)
@@ -28,9 +30,15 @@ def list_held(url: Url = None, key: Key = None, as_json: AsJson = False) -> None
 
 
 @app.command("show")
-def show_held(submission: Submission, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+def show_held(
+    submission: Submission,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Show one submission as it was received."""
-    with connect(url, key) as leadline:
+    with connect(url, key, data_dir) as leadline:
         show(leadline.get(f"/v1/quarantine/{submission}"), as_json=as_json)
 
 
@@ -42,25 +50,38 @@ def repair(
     ],
     url: Url = None,
     key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Set fields of one submission and map it again."""
     body = {"fields": dict(_field(text) for text in fields)}
-    with connect(url, key, scope="admin") as leadline:
+    with connect(url, key, data_dir, scope="admin") as leadline:
         show(leadline.post(f"/v1/quarantine/{submission}/repair", body), as_json=as_json)
 
 
 @app.command("replay")
-def replay(submission: Submission, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+def replay(
+    submission: Submission,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Map one submission again, with the mapping as it is now."""
-    with connect(url, key, scope="admin") as leadline:
+    with connect(url, key, data_dir, scope="admin") as leadline:
         show(leadline.post(f"/v1/quarantine/{submission}/replay"), as_json=as_json)
 
 
 @app.command("discard")
-def discard(submission: Submission, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+def discard(
+    submission: Submission,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Give one submission up; the receipt stays, marked as discarded."""
-    with connect(url, key, scope="admin") as leadline:
+    with connect(url, key, data_dir, scope="admin") as leadline:
         show(leadline.post(f"/v1/quarantine/{submission}/discard"), as_json=as_json)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from leadline.cli.client import connect
 from leadline.cli.exit_codes import PARTIAL, UNREACHABLE, USAGE, CommandFailed
-from leadline.cli.options import AsJson, Key, Url
+from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
 from leadline.cli.output import print_json, talk
 
 if TYPE_CHECKING:
@@ -32,7 +32,12 @@ def replay() -> None:
 
 @app.command()
 def puffy(
-    folder: Folder, shift: Shift = None, url: Url = None, key: Key = None, as_json: AsJson = False
+    folder: Folder,
+    shift: Shift = None,
+    url: Url = None,
+    key: Key = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Post the web events of a mattress shop: page views, carts, checkouts, filled pop-ups.
 
@@ -47,7 +52,7 @@ def puffy(
     except NoEvents as nothing:
         raise CommandFailed(str(nothing), USAGE) from nothing
     moved = timedelta(seconds=shift) if shift is not None else shift_to(datetime.now(UTC), rows)
-    with connect(url, key, scope="admin") as leadline:
+    with connect(url, key, data_dir, scope="admin") as leadline:
         leadline.get("/v1/status")
         address, secret = leadline.url, leadline.key
     try:

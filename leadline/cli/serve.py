@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.options import DatabaseUrl
+from leadline.cli.database import checked_url
+from leadline.cli.options import DatabaseUrl, Port
 
 
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Port = 8080,
     database: DatabaseUrl = None,
 ) -> None:
     """Serve HTTP for all three services in one process."""
@@ -38,7 +39,7 @@ def _prepare(database: str | None) -> None:
     from shared.observability.logging import configure_logging
     from shared.settings import ServiceSettings
 
-    if database:
-        os.environ["LEADLINE_DATABASE_URL"] = database
+    if checked_url(database):
+        os.environ["LEADLINE_DATABASE_URL"] = str(database)
     settings = ServiceSettings()
     configure_logging(settings.log_level, settings.log_format)

@@ -66,7 +66,14 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "/v1/status": (200, {"version": "1", "services": {"ingest": {"held": 0}}}),
     "/v1/leads": (200, {"data": [{"lead_id": "ld_1"}], "next": None}),
     "/v1/leads/ld_1/score": (200, SCORE),
-    "/v1/models": (422, {"detail": "refused", "errors": [{"line": 3, "detail": "odd", "fix": "mend"}]}),
+    "/v1/models": (
+        422,
+        {
+            "code": "invalid_model",
+            "detail": "refused",
+            "errors": [{"line": 3, "detail": "odd", "fix": "mend"}],
+        },
+    ),
     "/v1/deadletters/routing/7/replay": (409, {"detail": "not held any more"}),
     "/v1/deadletters": (503, {"detail": "The database cannot be reached."}),
 }
@@ -126,7 +133,9 @@ def test_a_score_is_explained_by_lines_that_sum_to_it(capsys: pytest.CaptureFixt
         (["explain", "score", "ld_" + 32 * "0"], CHECK_FAILED, "no such lead"),
         (["deadletters", "replay", "routing", "7"], CONFLICT, "not held any more"),
         (["deadletters", "list"], UNREACHABLE, "leadline doctor"),
-        (["status", "--url", "http://127.0.0.1:9"], UNREACHABLE, "leadline up"),
+        (["status", "--url", "http://127.0.0.1:9"], UNREACHABLE, "--data-dir"),
+        (["status", "--url", "https://127.0.0.1:9"], UNREACHABLE, "--url http://127.0.0.1:9"),
+        (["status", "--url", "127.0.0.1:9"], UNREACHABLE, "scheme"),
     ],
 )
 def test_a_refusal_ends_with_its_code_and_says_what_to_do(
