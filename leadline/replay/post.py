@@ -32,8 +32,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts of a running Leadline: events in its timeline, leads one can contact, qualified, handed over."""
+    """Counts of a running Leadline: events appended to the log and distinct ones in the timeline, leads one can
+    contact, those ever qualified, those ever handed over.
+    """
 
+    appended: int
     events: int
     leads: int
     qualified: int
@@ -42,6 +45,7 @@ class Totals:
     def since(self, before: "Totals") -> "Totals":
         """Return what was added after `before`."""
         return Totals(
+            self.appended - before.appended,
             self.events - before.events,
             self.leads - before.leads,
             self.qualified - before.qualified,

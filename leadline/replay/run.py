@@ -13,9 +13,9 @@ TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replay did. Leads, qualified and handed over are those that were not there before.
+    """What a replay did. `duplicates`: accepted events that were known already; `visitors`: those of the files.
 
-    `duplicates`: accepted events that the timeline knew already. `visitors`: distinct ones in the files.
+    Leads, qualified and handed over are what the whole installation gained meanwhile.
     """
 
     sent: int
@@ -49,7 +49,8 @@ async def run(messages: Sequence[Message], url: str, key: str) -> Report:
     return Report(
         sent=tally.sent,
         accepted=tally.accepted,
-        duplicates=tally.accepted - gained.events,
+        # Of all that came in meanwhile, so that other visitors do not count as ours.
+        duplicates=max(0, gained.appended - gained.events),
         quarantined=dict(tally.quarantined),
         visitors=len({m["anonymousId"] for m in messages if "anonymousId" in m}),
         leads=gained.leads,
@@ -69,6 +70,7 @@ def totals(services: Mapping[str, Any]) -> Totals:
     """Return the counts that a replay compares, from the services' parts of `/v1/status`."""
     scoring, routing = services["scoring"], services["routing"]
     return Totals(
+        appended=services["ingest"]["activity"]["appended"],
         events=scoring["events"],
         leads=scoring["contactable_leads"],
         qualified=routing["qualified_ever"],
