@@ -32,8 +32,8 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts of a running Leadline: events appended to the log and distinct ones in the timeline, leads one can
-    contact, those ever qualified, those ever handed over.
+    """Counts of a running Leadline: events appended to the log, distinct ones in the timeline, leads one can
+    contact, leads ever qualified, leads ever handed over.
     """
 
     appended: int

@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replay did. `duplicates`: accepted events that were known already; `visitors`: those of the files.
+    """What a replay did. `duplicates`: accepted events known already; `visitors`: those of the files.
 
     Leads, qualified and handed over are what the whole installation gained meanwhile.
     """
