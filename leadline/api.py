@@ -20,7 +20,9 @@ from shared.bus.postgres import PostgresBus
 from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.database import Database
 from shared.db.pool import open_database
-from shared.http_server import ApiServer
+from shared.foundation import writable
+from shared.http_server import ApiServer, answering_meanwhile
+from shared.patience import enter_when_there
 from shared.process import run_roles
 from shared.runtime import WiredService
 from shared.settings import ServiceSettings
@@ -35,8 +37,17 @@ OWN_PATHS = re.compile(r"/v1/leads/[^/]+/overview")
 
 
 async def serve(listener: socket.socket, stop: asyncio.Event) -> None:
-    """Wire all services and serve them on `listener` until `stop`."""
+    """Wire all services and serve them on `listener` until `stop`; while that cannot be done yet, say so."""
     settings = ServiceSettings()
+    async with AsyncExitStack() as stack:
+        async with answering_meanwhile(listener):
+            app = await enter_when_there(stack, lambda: _open(settings), stop)
+        if app is not None:
+            await run_roles([("api", ApiServer(app, listener))], stop)
+
+
+@asynccontextmanager
+async def _open(settings: ServiceSettings) -> AsyncIterator[ASGIApp]:
     async with wire_all() as services, open_holders(settings) as holders:
         keys = KeyCache(
             PostgresKeys(holders["routing"].database),
@@ -44,8 +55,7 @@ async def serve(listener: socket.socket, stop: asyncio.Event) -> None:
             file=settings.data_dir / "keys-last-good-api.json",
         )
         try:
-            app = compose(services, holders, keys.find, settings)
-            await run_roles([("api", ApiServer(app, listener))], stop)
+            yield compose(services, holders, keys.find, settings)
         finally:
             await keys.close()
 
@@ -59,8 +69,7 @@ def compose(
     """Return the application that answers for all `services`."""
 
     async def ready() -> Mapping[str, bool | str]:
-        async with holders["routing"].database.connection() as connection:
-            return {"database": await connection.fetchval("SELECT true")}
+        return {"database": await writable(holders["routing"].database)}
 
     own = create_app("Leadline", authenticate=authenticate, ready=ready)
     own.include_router(pages.router(services, holders))

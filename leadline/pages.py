@@ -11,9 +11,10 @@ from fastapi import APIRouter, Request
 from leadline.letters import Holder
 from leadline.reconcile import across
 from shared.contracts.topics import ServiceName
+from shared.foundation import writable
 from shared.runtime import Finding, WiredService
 from shared.web.auth import Reader
-from shared.web.problem import Problem
+from shared.web.problem import Problem, unavailable
 
 
 def router(services: Mapping[ServiceName, WiredService], holders: Mapping[ServiceName, Holder]) -> APIRouter:
@@ -23,10 +24,14 @@ def router(services: Mapping[ServiceName, WiredService], holders: Mapping[Servic
     @routes.get("/status")
     async def status(_: Reader) -> dict[str, Any]:
         """Counts, lags and ages of every service."""
+        stored = await writable(holders["routing"].database)
+        if stored not in (True, "read-only"):
+            raise unavailable("database_unavailable", f"The database {stored}. Try again.")
         parts = await asyncio.gather(*(service.views.status() for service in services.values()))
         return {
             "version": version("leadline"),
             "at": datetime.now(UTC),
+            "database": "ok" if stored is True else stored,
             "services": dict(zip(services, parts, strict=True)),
         }
 

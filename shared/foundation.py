@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import asyncpg
+
 from shared.bus.port import Bus
 from shared.bus.postgres import open_postgres_bus
 from shared.clock import Clock, SystemClock
 from shared.contracts.topics import ServiceName
+from shared.db.cut_off import drop
 from shared.db.database import Database
+from shared.db.errors import is_transient
 from shared.db.pool import open_database
 from shared.outbox.wakeup import relay_elsewhere
 from shared.settings import ServiceSettings
@@ -17,6 +21,8 @@ from shared.web.key_cache import KeyCache, PostgresKeys
 
 # A connection that hangs at shutdown must not keep the process from ending.
 CLOSE_SECONDS = 2.0
+# A database that takes longer for nothing at all serves nobody.
+LOOK_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,33 @@ class Foundation:
     clock: Clock
 
     async def ready(self) -> Mapping[str, bool | str]:
-        """Return the checks of `/readyz`; raises where the database does not answer."""
-        async with self.database.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return {"database": True}
+        """Return the checks of `/readyz`."""
+        return {"database": await writable(self.database)}
+
+
+async def writable(database: Database) -> bool | str:
+    """Return True, or in words why nothing can be stored at present."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            read_only = await _is_read_only(database)
+    except Exception as fault:
+        if not is_transient(fault):
+            raise
+        full = isinstance(fault, asyncpg.TooManyConnectionsError)
+        return "has no free connection" if full else "does not answer"
+    return "read-only" if read_only else True
+
+
+async def _is_read_only(database: Database) -> bool:
+    connection = await database.pool.acquire()
+    try:
+        found = await connection.fetchval("SHOW transaction_read_only")
+    except BaseException:
+        # Not handed back as usual: that would wait for a server that does not answer.
+        await drop(database.pool, connection)
+        raise
+    await database.pool.release(connection)
+    return bool(found == "on")
 
 
 @asynccontextmanager

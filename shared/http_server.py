@@ -3,12 +3,17 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from shared.process import DRAIN_SECONDS
+from shared.web.not_yet import not_yet
+
+# A start that goes well is quicker than this, and its first clients need not hear that it is starting.
+SILENT_SECONDS = 0.5
 
 
 class _Server(uvicorn.Server):
@@ -51,3 +56,26 @@ class ApiServer:
             raise RuntimeError("the HTTP application did not start") from failed
         finally:
             watcher.cancel()
+
+
+@asynccontextmanager
+async def answering_meanwhile(listener: socket.socket) -> AsyncIterator[None]:
+    """While open, whoever asks at `listener` hears 503, as soon as that takes longer than a usual start.
+
+    The socket is another process's too, or was open before: without this its clients would hear nothing.
+    """
+    over = asyncio.Event()
+    answering = asyncio.create_task(_answer(listener, over))
+    try:
+        yield
+    finally:
+        over.set()
+        await answering
+
+
+async def _answer(listener: socket.socket, over: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(over.wait(), SILENT_SECONDS)
+    if not over.is_set():
+        # A copy: the server closes the sockets it was given.
+        await ApiServer(not_yet, listener.dup()).run(over)

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args
 
 import structlog
@@ -199,21 +199,26 @@ def run_service(
 ) -> int:
     """Run the roles that the command line names, of one service; return the exit status."""
     # Here, since a supervisor imports this module too and serves nothing itself.
-    from shared.http_server import ApiServer
+    from shared.http_server import ApiServer, answering_meanwhile
     from shared.observability.logging import configure_logging
+    from shared.patience import enter_when_there
 
     options, roles = parse_roles(arguments, program=wire.__module__.removesuffix(".bootstrap"))
     settings = settings_class()
     configure_logging(settings.log_level, settings.log_format)
 
     async def main(stop: asyncio.Event) -> None:
-        async with wire(settings) as service:
-            runners: list[tuple[str, Runner]] = []
-            for role in roles:
-                if role == "api":
-                    runners.append(("api", ApiServer(service.api, listen(options.host, options.port))))
-                else:
-                    runners.append((role, service.roles[cast(RoleName, role)]))
+        async with AsyncExitStack() as stack:
+            listener = listen(options.host, options.port) if "api" in roles else None
+            async with answering_meanwhile(listener) if listener else nullcontext():
+                service = await enter_when_there(stack, lambda: wire(settings), stop)
+            if service is None:
+                return
+            runners: list[tuple[str, Runner]] = [
+                (role, service.roles[cast(RoleName, role)]) for role in roles if role != "api"
+            ]
+            if listener is not None:
+                runners.append(("api", ApiServer(service.api, listener)))
             await run_roles(runners, stop)
 
     return run_process(main)

@@ -144,7 +144,7 @@ class EmbeddedPostgres:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 **self._as_server_user(),
-                env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+                env={**os.environ, "LC_ALL": "C", "TZ": "UTC", "PGCONNECT_TIMEOUT": "10"},
                 cwd="/",
             )
             output.seek(0)

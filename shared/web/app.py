@@ -20,7 +20,7 @@ from shared.settings import ServiceSettings
 from shared.web.auth import Authenticate
 from shared.web.body import DEFAULT_LIMITS, BodyLimits, parse_json, read_body
 from shared.web.exchange import Exchange
-from shared.web.problem import MEDIA_TYPE, Problem, install_handlers
+from shared.web.problem import MEDIA_TYPE, Problem, install_handlers, unavailable
 
 # What each part needed to serve says of itself: True, or a few words on why not.
 Ready = Callable[[], Awaitable[Mapping[str, bool | str]]]
@@ -162,9 +162,11 @@ def _add_probes(app: FastAPI, ready: Ready) -> None:
             async with asyncio.timeout(READY_SECONDS):
                 checks = await ready()
         except Exception as error:
-            raise Problem(503, "not_ready", "A part this service needs does not answer.") from error
+            raise unavailable("not_ready", "A part this service needs does not answer.") from error
         if not all(result is True for result in checks.values()):
-            raise Problem(503, "not_ready", "Not ready yet.", extra={"checks": dict(checks)})
+            problem = unavailable("not_ready", "A part this service needs is not well.")
+            problem.extra["checks"] = dict(checks)
+            raise problem
         return JSONResponse({"status": "ready", "checks": dict(checks)})
 
     @app.get("/metrics", include_in_schema=False)
