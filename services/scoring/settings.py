@@ -9,7 +9,7 @@ class ScoringSettings(ServiceSettings):
     """What scoring needs beyond what every service needs."""
 
     scoring_batch: int = Field(
-        default=500, ge=1, le=5000, description="Most messages that scoring handles in one transaction."
+        default=2000, ge=1, le=5000, description="Most messages that scoring handles in one transaction."
     )
     hub_links: int = Field(
         default=50, ge=2, description="Neighbours from which an identity counts as a hub and joins no more."

@@ -11,6 +11,12 @@ from services.scoring.usecases.publish_model import PublishedModel, read_model
 from shared.clock import Clock
 from shared.db.database import Database, Transaction
 
+# A plan kept from the days of small tables reads large ones whole: each batch is planned for what is there.
+_OPEN = """
+SELECT platform.current_epoch() AS epoch, statement_timestamp() AS at,
+    set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Engines:
@@ -23,9 +29,7 @@ class Engines:
     async def open(self, tx: Transaction) -> Engine:
         """Return the engine; its time is never before the database's, whose timers it answers."""
         version, compiled = await self.models.active(tx.connection)
-        row = await tx.connection.fetchrow(
-            "SELECT platform.current_epoch() AS epoch, statement_timestamp() AS at"
-        )
+        row = await tx.connection.fetchrow(_OPEN)
         assert row is not None
         now = max(self.clock.now(), row["at"])
         return Engine(version, compiled, derive_features, row["epoch"], now, self.hub_limit)

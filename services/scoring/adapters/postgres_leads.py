@@ -83,6 +83,15 @@ ON CONFLICT (identity) DO UPDATE SET
     cycle = greatest(c.cycle, excluded.cycle), cut = greatest(c.cut, excluded.cut)
 """
 
+# What `Assessment.contactable` may find, and what routing has heard of: the rest needs no score.
+_TELLABLE = """
+SELECT m.lead_id FROM scoring.membership m
+WHERE m.lead_id = ANY($1) AND (m.identity LIKE 'e:%' OR EXISTS (
+    SELECT FROM scoring.trait t WHERE t.owner = m.identity AND t.name = 'phone'))
+UNION
+SELECT s.lead_id FROM scoring.snapshot s WHERE s.lead_id = ANY($1)
+"""
+
 _LEADS = """
 SELECT l.lead_id, l.revision, l.merged_ids, l.entered_event_id, s.told::text AS told,
     coalesce(c.cycle, 0) AS cycle, c.cut, seen.first_at, seen.last_at
@@ -218,6 +227,10 @@ class PostgresLeads(PostgresSnapshots):
             [cycle for _, (cycle, _) in ordered],
             [cut for _, (_, cut) in ordered],
         )
+
+    async def tellable(self, lead_ids: Collection[str]) -> list[str]:
+        rows = await self.tx.connection.fetch(_TELLABLE, list(lead_ids))
+        return [row["lead_id"] for row in rows]
 
     async def inputs(self, lead_ids: Collection[str]) -> list[Inputs]:
         connection, ids = self.tx.connection, list(lead_ids)

@@ -56,9 +56,18 @@ def subject(activity: Activity) -> Identity:
 
 def identities_of(activity: Activity) -> tuple[Identity, ...]:
     """Return every identity the activity names, sorted."""
+    if _names_one(activity):
+        return (subject(activity),)
     found = {end for edge in edges_of(activity) for end in edge}
     found.add(subject(activity))
     return tuple(sorted(found))
+
+
+def _names_one(activity: Activity) -> bool:
+    """Tell at once what most activity is: a visitor's, that links nobody."""
+    if activity.previous_id:
+        return False
+    return bool(activity.anonymous_id) + bool(activity.user_id) + bool(activity.email) == 1
 
 
 def edges_of(activity: Activity) -> tuple[tuple[Identity, Identity], ...]:
@@ -67,6 +76,8 @@ def edges_of(activity: Activity) -> tuple[tuple[Identity, Identity], ...]:
     An alias does not say whether its previous id was an anonymous or a user id; both edges are stored, since
     the one that names nobody changes nothing and the choice must not depend on what arrived before.
     """
+    if _names_one(activity):
+        return ()
     named = []
     if activity.anonymous_id:
         named.append(Identity("anonymous", activity.anonymous_id))

@@ -35,9 +35,13 @@ _BUILTINS = {"str": str, "int": int, "float": float, "bool": bool, "type": type,
 
 @dataclass(frozen=True, slots=True)
 class CompiledModel:
-    """`fit(facts)`: the truth of each fit rule, in order. `signals(activity)`: as `signals.signals_of`."""
+    """`fit(facts)`: the truth of each fit rule, in order; `fit_reads`: the facts each of them reads.
+
+    `signals(activity)`: as `signals.signals_of`.
+    """
 
     model: Model
+    fit_reads: tuple[tuple[str, ...], ...]
     fit: Callable[[Facts], tuple[Truth, ...]]
     signals: Callable[[Activity], tuple[str, ...]]
     source: str
@@ -70,6 +74,7 @@ def compile_model(model: Model) -> CompiledModel:
     names = {**source.constants, **_ENGINES, "__builtins__": _BUILTINS}
     return CompiledModel(
         model=model,
+        fit_reads=tuple(facts_of(rule.when) for rule in model.fit_rules),
         fit=FunctionType(codes["fit"], names),
         signals=FunctionType(codes["signals"], names),
         source=text,

@@ -146,7 +146,7 @@ def points_at(account: Account, fading: Fading) -> int:
     half_life = account.signal.half_life_days
     counting = 0
     for bucket in account.buckets:
-        if bucket.counts:
+        if bucket.counts and bucket.kept:
             counting += bucket.kept * fading.factor(bucket.end_us, half_life)
     return rounded(counting) + (_bonus(account, fading.at_us)[1] if account.signal.bands else 0)
 
@@ -165,7 +165,12 @@ def _bonus(account: Account, at_us: int) -> tuple[int, int]:
 
 
 def _step(steps: tuple[tuple[int, int], ...], seen: int) -> int:
-    return max(((count, points) for count, points in steps if seen >= count), default=(0, 0))[1]
+    reached = 0
+    for count, points in steps:
+        if seen < count:
+            break
+        reached = points
+    return reached
 
 
 def hand_raised(ledger: Ledger, at_us: int, valid_days: int) -> tuple[bool, datetime | None]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.scoring.domain.compile import CompiledModel
-from services.scoring.domain.conditions import Facts, evaluate, normalised
+from services.scoring.domain.conditions import Facts, evaluate, facts_of, normalised
 from services.scoring.domain.decay import instant_us
 from services.scoring.domain.engagement import engagement_lines, hand_raised, open_ledger
 from services.scoring.domain.fit import Fit, fit_of
@@ -91,5 +91,6 @@ def score(
 def fit_score(model: Model | CompiledModel, facts: Facts) -> Fit:
     """Return the fit of normalised facts."""
     if isinstance(model, CompiledModel):
-        return fit_of(model.model.fit_rules, model.fit(facts), facts)
-    return fit_of(model.fit_rules, [evaluate(rule.when, facts) for rule in model.fit_rules], facts)
+        return fit_of(model.model.fit_rules, model.fit_reads, model.fit(facts), facts)
+    reads = [facts_of(rule.when) for rule in model.fit_rules]
+    return fit_of(model.fit_rules, reads, [evaluate(rule.when, facts) for rule in model.fit_rules], facts)

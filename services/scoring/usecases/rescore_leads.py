@@ -42,11 +42,12 @@ async def rescore_leads(
 
     `force` announces every contactable lead, whatever changed (a new epoch).
     """
-    if not lead_ids:
+    tellable = await stores.leads.tellable(lead_ids) if lead_ids else []
+    if not tellable:
         return
     # An event may bear the time of a process whose clock is ahead of ours; it is not left out for that.
     as_of = max([engine.now, *(trigger.received_at for trigger in (triggers or {}).values())])
-    found = [assess(inputs, engine, as_of) for inputs in await stores.leads.inputs(lead_ids)]
+    found = [assess(inputs, engine, as_of) for inputs in await stores.leads.inputs(tellable)]
     assessed = [a for a in found if a.contactable or a.inputs.told is not None]
     if not assessed:
         return
