@@ -256,11 +256,18 @@ def stop(clock: Clock, at: datetime, now: datetime, outages: Sequence[Span] = ()
     """
     at = max(at, clock.started_at)
     if clock.state == "running":
-        late = [s for s in _steps(clock, outages) if s.due_at < at and s.kind != "escalated"]
-        fired = _fired(clock, late, now, outages)
+        fired = _overdue(clock, at, now, outages)
         met = replace(fired.clock, state="met", stopped_at=at)
         return _corrected(Fired(met, fired.events), at, now)
     return _corrected(Fired(clock, ()), at, now)
+
+
+def _overdue(clock: Clock, before: datetime, now: datetime, outages: Sequence[Span]) -> Fired:
+    """Record at `now` the warnings and the breach due before `before`; rungs are not needed any more."""
+    if clock.kind == "cool_down":
+        return Fired(clock, ())  # nobody's promise: its end is no breach
+    late = [s for s in _steps(clock, outages) if s.due_at < before and s.kind != "escalated"]
+    return _fired(clock, late, now, outages)
 
 
 def _corrected(fired: Fired, met_at: datetime, now: datetime) -> Fired:
@@ -277,9 +284,15 @@ def _corrected(fired: Fired, met_at: datetime, now: datetime) -> Fired:
     return Fired(replace(clock, corrected_met_at=met_at), (*fired.events, event))
 
 
-def cancel(clock: Clock, at: datetime) -> Clock:
-    """The act is no longer asked of anybody. A clock that has ended stays as it is."""
-    return replace(clock, state="cancelled", stopped_at=at) if clock.state == "running" else clock
+def cancel(clock: Clock, at: datetime, outages: Sequence[Span] = ()) -> Fired:
+    """The act is no longer asked of anybody. A clock that has ended stays as it is.
+
+    A warning or breach due before `at` and not yet recorded is recorded now: a rep who rejects late was late.
+    """
+    if clock.state != "running":
+        return Fired(clock, ())
+    fired = _overdue(clock, at, at, outages)
+    return replace(fired, clock=replace(fired.clock, state="cancelled", stopped_at=at))
 
 
 class PauseRefused(Exception):

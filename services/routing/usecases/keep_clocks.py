@@ -35,7 +35,13 @@ def change_clocks(desk: Desk, file: LeadFile, changes: Sequence[ClockChange]) ->
             fired = sla.stop(clock, _done_at(desk, clock), desk.now, desk.terms.outages)
             settle(desk, file, fired.clock, fired.events)
         elif clock is not None:
-            settle(desk, file, sla.cancel(clock, desk.now), ())
+            cancel_clock(desk, file, clock)
+
+
+def cancel_clock(desk: Desk, file: LeadFile, clock: Clock) -> None:
+    """End a clock whose act is not asked of anybody any more; what it owed before is told."""
+    fired = sla.cancel(clock, desk.now, desk.terms.outages)
+    settle(desk, file, fired.clock, fired.events)
 
 
 def _done_at(desk: Desk, clock: Clock) -> datetime:

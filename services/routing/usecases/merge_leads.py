@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import msgspec
 
-from services.routing.domain import sla
 from services.routing.domain.lifecycle import Actor, DecisionWanted
 from services.routing.domain.merge import Merged, Side, merge, unmerge
 from services.routing.usecases.carry_out import record_move, tell_closed
 from services.routing.usecases.desk import Desk
-from services.routing.usecases.keep_clocks import settle
+from services.routing.usecases.keep_clocks import cancel_clock
 from services.routing.usecases.lead_file import LeadFile
 from shared.contracts import handoffs as told
 from shared.contracts import leads
@@ -84,7 +83,7 @@ def _move_clocks(desk: Desk, survivor: LeadFile, loser: LeadFile, merged: Merged
             moved = replace(clock, lead_id=survivor.lead_id, cycle=merged.record.cycle)
             survivor.clocks[clock.id] = moved
             if clock.state == "running" and file.lead_id != merged.kept_from:
-                settle(desk, survivor, sla.cancel(moved, desk.now), ())
+                cancel_clock(desk, survivor, moved)
     loser.clocks.clear()
 
 
@@ -102,15 +101,16 @@ def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
         return  # the new lead has been told of before and stands on its own feet already
     parted = unmerge(Side(stays.record, stays.handoff), message.new_lead_id, goes_to, desk.now)
     clocks = dict(stays.clocks)
+    if parted.state_on == leaves.lead_id:
+        # What the new lead had begun by itself, told of before the split, ends with its own state.
+        for clock in list(leaves.clocks.values()):
+            cancel_clock(desk, leaves, clock)
     stays.record, stays.handoff = parted.stays.record, parted.stays.handoff
     leaves.record, leaves.handoff, leaves.known = parted.leaves.record, parted.leaves.handoff, True
     if parted.state_on == leaves.lead_id:
         _inherit_snapshot(desk, leaves, stays)
         leaves.last_holder = stays.last_holder
-        # What the new lead had begun by itself, told of before the split, ends with its own state.
-        own = {key: sla.cancel(clock, desk.now) for key, clock in leaves.clocks.items()}
-        moved = {key: replace(clock, lead_id=leaves.lead_id) for key, clock in clocks.items()}
-        leaves.clocks = own | moved
+        leaves.clocks |= {key: replace(clock, lead_id=leaves.lead_id) for key, clock in clocks.items()}
         stays.clocks.clear()
         wanted = desk.wanted.pop(lead_id, None)
         desk.wanted.pop(leaves.lead_id, None)

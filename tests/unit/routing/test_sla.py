@@ -11,6 +11,7 @@ from services.routing.domain.business_calendar import Calendar, Span
 from services.routing.domain.policy import PauseRule, Rung
 from services.routing.domain.sla import (
     Clock,
+    Fired,
     PauseRefused,
     SlaEvent,
     Terms,
@@ -133,7 +134,7 @@ def test_late_evidence_corrects_a_breach_and_keeps_it_on_record() -> None:
 
 
 def test_late_evidence_corrects_a_clock_that_a_reassignment_cancelled() -> None:
-    taken = cancel(fire(a_clock(), NOW + 45 * MINUTE).clock, NOW + 45 * MINUTE)
+    taken = cancel(fire(a_clock(), NOW + 45 * MINUTE).clock, NOW + 45 * MINUTE).clock
     fired = stop(taken, NOW + 10 * MINUTE, NOW + 60 * MINUTE)
     assert kinds(fired.events) == ["breach_corrected"]
     assert fired.clock.state == "cancelled"
@@ -145,9 +146,25 @@ def test_evidence_that_is_late_itself_corrects_nothing() -> None:
 
 
 def test_a_cancelled_clock_fires_nothing() -> None:
-    clock = cancel(a_clock(), NOW + MINUTE)
+    clock = cancel(a_clock(), NOW + MINUTE).clock
     assert next_due(clock) is None
     assert fire(clock, NOW + timedelta(days=9)).events == ()
+
+
+def test_a_clock_cancelled_after_its_target_was_breached_all_the_same() -> None:
+    late = cancel(a_clock(), NOW + 31 * MINUTE)
+    assert kinds(late.events)[-1] == "breached"
+    assert late.clock.breached_at == NOW + 31 * MINUTE
+    assert "escalated" not in kinds(late.events)
+    assert cancel(late.clock, NOW + 40 * MINUTE) == Fired(late.clock, ())
+    assert cancel(a_clock(), NOW + MINUTE).events == ()
+
+
+def test_the_end_of_a_cool_down_is_no_breach() -> None:
+    clock = replace(a_clock(warnings=(), ladder=()), kind="cool_down")
+    over = NOW + 31 * MINUTE
+    assert stop(clock, over, over).clock.breached_at is None
+    assert cancel(clock, over).clock.breached_at is None
 
 
 def test_a_pause_moves_the_target_and_ends_at_its_limit_by_itself() -> None:
@@ -172,7 +189,7 @@ def test_pauses_share_the_limit_of_their_reason() -> None:
     ("clock", "reason", "why"),
     [
         (a_clock(), "coffee", "configured: holiday"),
-        (cancel(a_clock(), NOW), "holiday", "only a running clock"),
+        (cancel(a_clock(), NOW).clock, "holiday", "only a running clock"),
         (fire(a_clock(), NOW + 45 * MINUTE).clock, "holiday", "within its target"),
         (pause(a_clock(), "holiday", NOW), "holiday", "paused already"),
     ],
