@@ -28,6 +28,10 @@ class Halt:
     def ending(self) -> bool:
         return time.monotonic() >= self.ends_at
 
+    def pause(self) -> None:
+        """Wait a little before the next attempt."""
+        time.sleep(0.2)
+
     def given_up(self) -> bool:
         return time.monotonic() >= self.gives_up_at
 

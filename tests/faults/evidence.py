@@ -55,19 +55,23 @@ class Evidence:
 
     tables: Mapping[str, Sequence[Row]]
     feed: Sequence[Row]
+    followed: Sequence[str]
     journal: Sequence[journal.Entry]
     disturbances: Sequence[Disturbance]
     status: Row
     reconcile: Row
 
 
-def gather(machine: Machine, journal_path: Path, disturbances: Sequence[Disturbance]) -> Evidence:
+def gather(
+    machine: Machine, journal_path: Path, disturbances: Sequence[Disturbance], followed: Sequence[str]
+) -> Evidence:
     """Read everything; the machine must be quiet."""
     with http(machine, "read") as client:
         client.timeout = httpx2.Timeout(120.0)
         return Evidence(
             tables=asyncio.run(_tables(machine.database_url)),
             feed=read_feed(client, machine),
+            followed=followed,
             journal=list(journal.read(journal_path)),
             disturbances=disturbances,
             status=_get(client, machine, "/v1/status"),

@@ -11,6 +11,7 @@ from tests.faults.checks.scores import scores_equal_a_recomputation
 from tests.faults.clients import HEALED_SECONDS, Halt, Poster, http
 from tests.faults.controller import Controller
 from tests.faults.evidence import Evidence, gather, wait_until_quiet
+from tests.faults.follower import Follower
 from tests.faults.journal import Journal
 from tests.faults.machine import Apart, Machine, Standalone
 from tests.faults.reps import Desk
@@ -73,12 +74,14 @@ def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
         )
         assert answer.is_success, answer.text
     journal = Journal(home / f"{machine.name}-journal.jsonl")
-    controller = _work(machine, journal, seed, time.monotonic() + seconds)
+    halt = Halt(time.monotonic() + seconds)
+    controller, follower = _work(machine, journal, seed, halt)
     journal.close()
     report = Report(machine.name, seed, seconds, controller.kills, controller.freezes)
     if restless := wait_until_quiet(machine, HEALED_SECONDS):
         report.findings["the machine comes to rest"] = restless
-    evidence = gather(machine, journal.path, controller.disturbances)
+    follower.catch_up()
+    evidence = gather(machine, journal.path, controller.disturbances, follower.seen)
     judge(evidence, report)
     with http(machine, "read") as client:
         compared, differences = scores_equal_a_recomputation(machine, client)
@@ -88,11 +91,12 @@ def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
     return report
 
 
-def _work(machine: Machine, journal: Journal, seed: int, ends_at: float) -> Controller:
-    """Let clients, reps and the controller work until `ends_at` and everything begun has ended."""
-    halt = Halt(ends_at)
-    controller = Controller(machine, journal, faults(seed, machine.victims), ends_at)
-    threads: list[Controller | Poster | Desk] = [controller, Desk(machine, journal, halt, seed)]
+def _work(machine: Machine, journal: Journal, seed: int, halt: Halt) -> tuple[Controller, Follower]:
+    """Let clients, reps and the controller work until the end, and everything begun has ended."""
+    controller = Controller(machine, journal, faults(seed, machine.victims), halt.ends_at)
+    follower = Follower(machine, halt)
+    threads: list[Controller | Poster | Desk | Follower] = [controller, follower]
+    threads.append(Desk(machine, journal, halt, seed))
     for number in range(CLIENTS):
         visitors = Visitors(seed, f"c{number}", forms_percent=35)
         threads.append(Poster(machine, journal, halt, visitors, rate=2.0, seed=seed + number))
@@ -102,7 +106,7 @@ def _work(machine: Machine, journal: Journal, seed: int, ends_at: float) -> Cont
         thread.join()
         if thread.failed is not None:
             raise thread.failed
-    return controller
+    return controller, follower
 
 
 def judge(evidence: Evidence, report: Report, checks: Sequence[Check] = CHECKS) -> None:

@@ -82,6 +82,7 @@ def good() -> Evidence:
             event(6, told.ASSIGNED, 3.1, handoff_id="ho_2"),
             event(7, told.ACCEPTED, 3.5, handoff_id="ho_2"),
         ],
+        followed=[f"e-{number}" for number in range(1, 8)],
         journal=[
             *(Entry(0, "event", one, "invoke") for one in ("m-1", "m-2")),
             *(Entry(0, "event", one, "ok", [200, ""]) for one in ("m-1", "m-2")),
@@ -127,6 +128,7 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (arrivals.nothing_good_is_refused, journal_of(Entry(0, "event", "m-1", "fail", [400, ""]))),
     (arrivals.nothing_good_is_refused, with_table("letters", {"service": "scoring", "code": "bug"})),
     (arrivals.everything_is_acknowledged_in_the_end, journal_of(Entry(0, "event", "m-3", "invoke"))),
+    (arrivals.nobody_waits_for_long, journal_of(Entry(0, "event", "m-1", "unknown", "ReadTimeout"))),
     (arrivals.no_fault_is_ours, journal_of(Entry(0, "event", "m-1", "unknown", [500, ""]))),
     (handoffs.never_two_open, changed("handoffs", 0, closed_at=at(3.2))),
     (handoffs.feed_tells_each_once, with_feed(1, 2, 3, 4, 6, 7)),
@@ -148,6 +150,7 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (settled.feed_is_dense, with_feed(1, 2, 4)),
     (settled.feed_is_dense, with_feed(1, 2, 2)),
     (settled.feed_is_ordered, with_feed(1, 3, 2)),
+    (settled.followers_miss_nothing, replace(good(), followed=["e-1", "e-2"])),
     (settled.snapshots_arrive, changed("snapshots", 0, routing_revision=1)),
     (settled.nobody_is_in_limbo, changed("leads", 0, state="nurturing")),
     (settled.reconcile_is_clean, replace(good(), reconcile={"findings": []})),

@@ -3,8 +3,10 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from shared.ids import event_id
+from tests.faults.clients import PATIENCE_SECONDS
 from tests.faults.evidence import Evidence
 
 
@@ -80,6 +82,17 @@ def no_fault_is_ours(evidence: Evidence) -> Iterator[str]:
             yield f"{entry.op} {entry.id} was answered {entry.told}"
 
 
+def nobody_waits_for_long(evidence: Evidence) -> Iterator[str]:
+    """An api that is not struck itself answers within 5 s, whatever has happened to all others."""
+    serving = [one for one in evidence.disturbances if one.victim == "up" or one.victim.endswith("api")]
+    for entry in evidence.journal:
+        if entry.outcome == "unknown" and entry.told == "ReadTimeout":
+            until = datetime.fromtimestamp(entry.at, UTC)
+            since = until - timedelta(seconds=PATIENCE_SECONDS)
+            if not any(one.begin <= until and one.end >= since for one in serving):
+                yield f"{entry.op} {entry.id} had no answer for {PATIENCE_SECONDS} s at {until.isoformat()}"
+
+
 CHECKS = (
     events_arrive_once,
     forms_arrive_once,
@@ -87,4 +100,5 @@ CHECKS = (
     nothing_good_is_refused,
     everything_is_acknowledged_in_the_end,
     no_fault_is_ours,
+    nobody_waits_for_long,
 )

@@ -30,6 +30,17 @@ def feed_is_ordered(evidence: Evidence) -> Iterator[str]:
         last[event["subject"]] = at
 
 
+def followers_miss_nothing(evidence: Evidence) -> Iterator[str]:
+    """Who went from cursor to cursor while everything broke has read the same as who reads it all now."""
+    ids = [event["id"] for event in evidence.feed]
+    if list(evidence.followed) != ids:
+        missed, twice = (
+            set(ids) - set(evidence.followed),
+            len(evidence.followed) - len(set(evidence.followed)),
+        )
+        yield f"a follower missed {len(missed)} of {len(ids)} events and saw {twice} twice"
+
+
 def snapshots_arrive(evidence: Evidence) -> Iterator[str]:
     """Routing keeps the latest snapshot that scoring has published of each lead."""
     for row in evidence.tables["snapshots"]:
@@ -66,6 +77,7 @@ def no_outage_is_invented(evidence: Evidence) -> Iterator[str]:
 CHECKS = (
     feed_is_dense,
     feed_is_ordered,
+    followers_miss_nothing,
     snapshots_arrive,
     nobody_is_in_limbo,
     reconcile_is_clean,

@@ -1,0 +1,20 @@
+"""A short run of the fault suite on each kind of machine; `make faults` runs it as long as you like."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.run import MACHINES, run
+
+SECONDS = 20
+SEED = 4
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_what_was_promised_holds_under_kills_and_freezes(machine: str, tmp_path: Path) -> None:
+    report = run(machine, SEED, SECONDS, tmp_path)
+    assert report.findings == {}, "\n".join(report.lines())
+    assert report.kills + report.freezes >= 3
+    assert report.counts["events"] > 0
+    assert report.counts["fired"] > 0
+    assert report.counts["scores"] > 0
