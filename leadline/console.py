@@ -1,33 +1,61 @@
 """One plain line for each thing that happens to a lead, without its personal data: its id stands for it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 Data = Mapping[str, Any]
+Names = Mapping[str, str]
+
+NO_NAMES: Names = MappingProxyType({})
+# Who is meant in events: by id, which only the feed's `rep` names too.
+TOLD_BY_ID = ("recipient", "person_id")
 
 
-def line_of(event: Mapping[str, Any]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What happened at an instant, as a line for the terminal."""
+
+    at: datetime
+    text: str
+
+
+def line_of(event: Mapping[str, Any], names: Names = NO_NAMES) -> Line | None:
     """Return the line for one event of the feed, None for those that say nothing to a person at a terminal.
 
-    `event` has CloudEvents names: `type`, `time`, `data`.
+    `event` has CloudEvents names: `type`, `time`, `data`. `names`: of people, by their ids.
     """
     data = event["data"]
     describe = LINES.get(event["type"])
-    text = describe(data) if describe else None
+    text = describe(_named(data, names)) if describe else None
     if text is None:
         return None
-    lead = str(data.get("lead_id", ""))
-    return f"{_clock(event.get('time') or data.get('at'))}  {lead[:11]:<11}  {text}"
+    return _line(datetime.fromisoformat(str(event.get("time") or data["at"])), data, text)
 
 
-def scored_line(scored: Data, at: datetime) -> str:
+def scored_line(scored: Data, at: datetime) -> Line:
     """Return the line for a scoring snapshot (`leadline.lead.scored.v1`)."""
     reason = _words(scored.get("level_reason") or "threshold")
     why = f", over the threshold ({reason})" if scored.get("enters") else ""
-    points = f"{_points(scored['fit'])} fit, {_points(scored['engagement'])} engagement"
-    text = f"scored {points}: {scored['grade']}{why}"
-    return f"{_clock(at.isoformat())}  {str(scored['lead_id'])[:11]:<11}  {text}"
+    since = f" since cycle {scored['cycle']} opened" if scored.get("cut") else ""
+    points = f"{_points(scored['fit'])} fit, {_points(scored['engagement'])} engagement{since}"
+    return _line(at, scored, f"scored {points}: {scored['grade']}{why}")
+
+
+def names_of(people: Mapping[str, Any]) -> Names:
+    """Return the names in an answer of `/v1/people`, by id."""
+    return {person["id"]: person["name"] for person in people["data"] if person.get("name")}
+
+
+def _line(at: datetime, data: Data, text: str) -> Line:
+    return Line(at, f"{_clock(at.isoformat())}  {str(data.get('lead_id', ''))[:11]:<11}  {text}")
+
+
+def _named(data: Data, names: Names) -> Data:
+    known = {field: names[data[field]] for field in TOLD_BY_ID if data.get(field) in names}
+    return {**data, **known}
 
 
 def _qualified(data: Data) -> str:
@@ -63,12 +91,13 @@ def _closed(data: Data) -> str:
         "superseded": "hand-off of {0} superseded by a merge",
         "passed_to_closer": "passed on by {0} to a closer",
     }.get(str(data.get("outcome")), "closed with {0} as " + _words(data.get("outcome", "")))
-    return outcome.format(_person(data)) + reason
+    left = data.get("outcome") in ("timed_out", "reassigned", "handed_back") and not data.get("successor_id")
+    return outcome.format(_person(data)) + reason + ("; waits in a queue" if left else "")
 
 
 def _moved(data: Data) -> str | None:
     # The other moves have an event of their own, which says more.
-    said_elsewhere = {"qualified", "assigned", "accepted", "working", "opportunity"}
+    said_elsewhere = {"qualified", "assigned", "accepted", "working", "opportunity", "won", "lost"}
     to_state = str(data.get("to_state"))
     if to_state in said_elsewhere:
         return None
@@ -92,9 +121,10 @@ def _breached(data: Data) -> str:
 
 
 def _escalated(data: Data) -> str:
-    action = {"reassign": "reassigning", "out_of_rotation": "out of rotation"}.get(
-        str(data.get("action")), f"told {_recipient(data)}"
-    )
+    action = {
+        "reassign": f"reassigning from {_person(data)}",
+        "out_of_rotation": f"{_person(data)} out of rotation",
+    }.get(str(data.get("action")), f"told {_recipient(data)}")
     return f"escalated: {_words(data.get('clock', ''))}, rung {data.get('rung', 0)}, {action}"
 
 

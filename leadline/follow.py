@@ -7,13 +7,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import httpx2
 import structlog
 
-from leadline.console import line_of, scored_line
+from leadline.console import Line, Names, line_of, names_of, scored_line
 from leadline.runtime_file import read_private, write_private
 from leadline.standalone import Follow, Ready
 from shared.contracts.topics import LEADS
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 POLL_SECONDS = 0.4
 # A person cannot read more between two polls; the rest is counted.
 MOST_SCORED_LINES = 40
+# Longer than a lead takes from one service to the next, short enough to watch.
+HOLD = timedelta(seconds=1.2)
 PLACE = "console.json"
 
 
@@ -31,6 +34,7 @@ def follow_leads(show: Callable[[str], None], data_dir: Path) -> Follow:
 
     async def follow(ready: Ready, stop: asyncio.Event) -> None:
         follower = Follower(ready, data_dir / PLACE)
+        held = Held()
         async with httpx2.AsyncClient(
             base_url=ready.url,
             headers={"authorization": f"Bearer {ready.keys['read']}"},
@@ -42,12 +46,32 @@ def follow_leads(show: Callable[[str], None], data_dir: Path) -> Follow:
                 with contextlib.suppress(
                     httpx2.HTTPError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError
                 ):
-                    for line in await follower.lines(http):
-                        show(line)
+                    held.add(await follower.lines(http))
+                for text in held.take(datetime.now(UTC)):
+                    show(text)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), POLL_SECONDS)
+        for text in held.take(None):
+            show(text)
 
     return follow
+
+
+class Held:
+    """Lines held back for a moment: effects may be read before their causes, from another stream."""
+
+    def __init__(self) -> None:
+        self._lines: list[Line] = []
+
+    def add(self, lines: Sequence[Line]) -> None:
+        """Hold `lines` too; of one instant, those added first come first."""
+        self._lines = sorted([*self._lines, *lines], key=lambda line: line.at)
+
+    def take(self, now: datetime | None) -> list[str]:
+        """Return what has been held for long enough at `now`, oldest first; everything where it is None."""
+        ripe = self._lines if now is None else [line for line in self._lines if line.at <= now - HOLD]
+        self._lines = self._lines[len(ripe) :]
+        return [line.text for line in ripe]
 
 
 class Follower:
@@ -59,8 +83,9 @@ class Follower:
         kept = read_private(place) or {}
         self._cursor: str | None = kept.get("cursor")
         self._positions: dict[str, int] = dict(kept.get("positions") or {})
+        self._names: Names = {}
 
-    async def lines(self, http: httpx2.AsyncClient) -> list[str]:
+    async def lines(self, http: httpx2.AsyncClient) -> list[Line]:
         """Return the lines of what has happened since the last call."""
         before = (self._cursor, dict(self._positions))
         lines = [*await self._scored(), *await self._feed(http)]
@@ -68,7 +93,7 @@ class Follower:
             write_private(self._place, {"cursor": self._cursor, "positions": self._positions})
         return lines
 
-    async def _feed(self, http: httpx2.AsyncClient) -> list[str]:
+    async def _feed(self, http: httpx2.AsyncClient) -> list[Line]:
         answer = await http.get("/v1/events", params={"after": self._cursor} if self._cursor else {})
         if answer.status_code in (httpx2.codes.GONE, httpx2.codes.CONFLICT):
             self._cursor = None
@@ -77,7 +102,12 @@ class Follower:
             return []
         page = answer.json()
         self._cursor = page.get("next") or self._cursor
-        return [line for event in page["data"] if (line := line_of(event))]
+        # A push may have brought people whose names are not known yet.
+        people_named = {event["data"].get("person_id") for event in page["data"]} - {None}
+        if not people_named <= self._names.keys():
+            people = await http.get("/v1/people")
+            self._names = names_of(people.json()) if people.is_success else self._names
+        return [line for event in page["data"] if (line := line_of(event, self._names))]
 
     def _position(self, head: asyncpg.Record) -> int:
         """Return where to read on; a place beyond the end was kept of another database, so all is new."""
@@ -85,7 +115,7 @@ class Follower:
         first: int = head["first_offset"]
         return kept if first <= kept <= head["next_offset"] else first
 
-    async def _scored(self) -> list[str]:
+    async def _scored(self) -> list[Line]:
         connection = await asyncpg.connect(self._database_url, timeout=5)
         try:
             heads = await connection.fetch("SELECT * FROM bus.heads($1)", LEADS.name)
@@ -104,7 +134,7 @@ class Follower:
         return _scored_lines(sorted(records, key=lambda record: record["appended_at"]))
 
 
-def _scored_lines(records: Sequence[asyncpg.Record]) -> list[str]:
+def _scored_lines(records: Sequence[asyncpg.Record]) -> list[Line]:
     lines = []
     for record in records:
         message = json.loads(record["value"])
@@ -112,5 +142,7 @@ def _scored_lines(records: Sequence[asyncpg.Record]) -> list[str]:
         if "grade" in message:
             lines.append(scored_line(message, record["appended_at"]))
     if len(lines) > MOST_SCORED_LINES:
-        return [*lines[:MOST_SCORED_LINES], f"          ... and {len(lines) - MOST_SCORED_LINES} more scored"]
+        last = lines[MOST_SCORED_LINES - 1]
+        more = Line(last.at, f"          ... and {len(lines) - MOST_SCORED_LINES} more scored")
+        return [*lines[:MOST_SCORED_LINES], more]
     return lines

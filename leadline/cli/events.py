@@ -9,7 +9,7 @@ from leadline.cli.client import connect
 from leadline.cli.groups import group
 from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
 from leadline.cli.output import print_json
-from leadline.console import line_of
+from leadline.console import line_of, names_of
 
 app = group()
 
@@ -34,13 +34,14 @@ def tail(
 ) -> None:
     """Print the events of the feed, one a line."""
     with connect(url, key, data_dir) as leadline:
+        names = {} if as_json else names_of(leadline.get("/v1/people"))
         while True:
             page = leadline.get("/v1/events", after=after)
             for event in page["data"]:
                 if as_json:
                     print_json(event)
-                elif line := line_of(event):
-                    print(line, flush=True)
+                elif line := line_of(event, names):
+                    print(line.text, flush=True)
             after = page.get("next") or after
             if not page["data"]:
                 if not follow:

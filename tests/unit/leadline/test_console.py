@@ -1,11 +1,12 @@
 """What a person at the terminal reads for each event of the feed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from leadline.console import line_of, scored_line
+from leadline.console import Line, line_of, scored_line
+from leadline.follow import Held
 from shared.contracts.topics import HANDOFFS
 
 AT = "2026-11-02T10:00:00+00:00"
@@ -15,7 +16,7 @@ LEAD = "ld_0123456789abcdef"
 def told(kind: str, **data: Any) -> str:
     line = line_of({"type": kind, "time": AT, "data": {"lead_id": LEAD, "at": AT, **data}})
     assert line is not None
-    return line.split("  ", 2)[2].strip()
+    return line.text.split("  ", 2)[2].strip()
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,17 @@ def told(kind: str, **data: Any) -> str:
         (
             "leadline.handoff.closed.v1",
             {"person_id": "ana", "outcome": "timed_out"},
+            "taken from ana: not accepted in time; waits in a queue",
+        ),
+        (
+            "leadline.handoff.closed.v1",
+            {"person_id": "ana", "outcome": "timed_out", "successor_id": "ho_2"},
             "taken from ana: not accepted in time",
+        ),
+        (
+            "leadline.sla.escalated.v1",
+            {"person_id": "ana", "clock": "accept", "rung": 3, "action": "out_of_rotation"},
+            "escalated: accept, rung 3, ana out of rotation",
         ),
         (
             "leadline.lead.lifecycle_changed.v1",
@@ -93,4 +104,32 @@ def test_a_snapshot_is_told_with_points_grade_and_why_it_qualifies() -> None:
         },
         datetime(2026, 11, 2, tzinfo=UTC),
     )
-    assert line.endswith("scored 62 fit, 40 engagement: B2, over the threshold (hand raise)")
+    assert line.text.endswith("scored 62 fit, 40 engagement: B2, over the threshold (hand raise)")
+
+
+def test_people_are_told_by_name_where_it_is_known() -> None:
+    accepted = {"type": "leadline.handoff.accepted.v1", "time": AT, "data": {"person_id": "femi"}}
+    warned = {"type": "leadline.sla.warned.v1", "time": AT, "data": {"recipient": "femi", "clock": "accept"}}
+    names = {"femi": "Femi Adeyemi"}
+    for event, end in ((accepted, "accepted by Femi Adeyemi"), (warned, "told Femi Adeyemi")):
+        line = line_of(event, names)
+        assert line is not None
+        assert line.text.endswith(end)
+
+
+def test_a_score_that_began_anew_says_since_when() -> None:
+    snapshot = {"lead_id": LEAD, "fit": 95000, "engagement": 0, "grade": "A4", "cycle": 2, "cut": AT}
+    line = scored_line(snapshot, datetime(2026, 11, 2, tzinfo=UTC))
+    assert line.text.endswith("scored 95 fit, 0 engagement since cycle 2 opened: A4")
+
+
+def test_a_cause_that_is_read_after_its_effect_is_shown_before_it() -> None:
+    now = datetime(2026, 11, 2, 10, 0, 5, tzinfo=UTC)
+    held = Held()
+    held.add([Line(now - timedelta(seconds=3), "scored")])
+    held.add(
+        [Line(now - timedelta(seconds=4), "rejected"), Line(now - timedelta(seconds=4), "cycle 2 opened")]
+    )
+    held.add([Line(now, "too new")])
+    assert held.take(now) == ["rejected", "cycle 2 opened", "scored"]
+    assert held.take(None) == ["too new"]
