@@ -6,17 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from leadline.cli.client import ApiClient, connect
+from leadline.cli.decision_text import decision_text
 from leadline.cli.exit_codes import CHECK_FAILED, CommandFailed
 from leadline.cli.groups import group
 from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
 from leadline.cli.output import plain, print_json
+from leadline.console import names_of
 
 app = group()
 
-# Shares are counted in thousand-millionths of a lead.
-SHARE_UNIT = 1_000_000_000
-
-Lead = Annotated[str, typer.Argument(help="Lead id, or the e-mail address.")]
+Lead = Annotated[str, typer.Argument(help="Lead id, its beginning, or the e-mail address.")]
 
 
 @app.command("score")
@@ -49,10 +48,11 @@ def rep(
     """Say why a lead went to its salesperson: the rule path, and why each other candidate lost."""
     with connect(url, key, data_dir) as leadline:
         decision = _last_decision(leadline, leadline.lead_id(lead))
+        names = {} if as_json else names_of(leadline.get("/v1/people"))
     if as_json:
         print_json(decision)
         return
-    for line in decision_text(decision):
+    for line in decision_text(decision, names):
         print(line)
 
 
@@ -84,31 +84,6 @@ def _line_text(line: Mapping[str, Any]) -> str:
     return f"{name} ({inputs})" if inputs else str(name)
 
 
-def decision_text(decision: Mapping[str, Any]) -> list[str]:
-    """Return a decision record as text: who, why, the rule path, and why each other candidate lost."""
-    chosen = decision.get("person_id") or f"queue {decision.get('queue')}"
-    lines = [f"{chosen}: {decision['reason']}", "", "rules"]
-    for step in decision["path"]:
-        target = step.get("target") or {}
-        place = f" -> {target['kind']} {target.get('id', '')}".rstrip() if target else ""
-        lines.append(f"  {step['rule']}{place}: {_words(step['result'])}")
-    if decision["candidates"]:
-        lines += ["", "candidates"]
-    for candidate in decision["candidates"]:
-        verdict = _words(candidate.get("lost_because") or "chosen")
-        numbers = {
-            "share": f"{candidate.get('share', 0) / SHARE_UNIT:.3f}",
-            "assigned": candidate.get("assigned", 0),
-            "weight": candidate.get("weight", 1),
-            **(candidate.get("numbers") or {}),
-        }
-        shown = ", ".join(f"{_words(name)} {plain(value)}" for name, value in numbers.items())
-        lines.append(f"  {candidate['person_id']}: {verdict} ({shown})")
-    inputs = ", ".join(f"{name}={plain(value)}" for name, value in (decision.get("inputs") or {}).items())
-    lines += ["", f"inputs: {inputs}"]
-    return [*lines, f"policy {decision['policy_version']}, model {decision['model_version']}"]
-
-
 def _last_decision(leadline: ApiClient, lead_id: str) -> Any:
     decisions = leadline.get(f"/v1/lifecycle/{lead_id}")["decisions"]
     if not decisions:
@@ -116,10 +91,6 @@ def _last_decision(leadline: ApiClient, lead_id: str) -> Any:
             "nothing was decided for this lead yet", CHECK_FAILED, f"leadline explain score {lead_id}"
         )
     return leadline.get(f"/v1/decisions/{decisions[-1]['id']}")
-
-
-def _words(name: object) -> str:
-    return str(name).replace("_", " ")
 
 
 def _points(milli_points: int) -> str:

@@ -6,8 +6,10 @@ import typer
 
 from leadline.cli.client import connect
 from leadline.cli.groups import group
+from leadline.cli.lead_text import lead_text
 from leadline.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, Key, Url
-from leadline.cli.output import show
+from leadline.cli.output import print_json
+from leadline.console import names_of
 
 app = group()
 
@@ -19,12 +21,18 @@ def lead() -> None:
 
 @app.command("show")
 def show_lead(
-    lead: Annotated[str, typer.Argument(help="Lead id, or the e-mail address.")],
+    lead: Annotated[str, typer.Argument(help="Lead id, its beginning, or the e-mail address.")],
     url: Url = None,
     key: Key = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show identities, scores, lifecycle, hand-offs and clocks of one lead."""
+    """Show who a lead is, its state, holder, score, clocks, hand-offs and last events; --json for all of it."""
     with connect(url, key, data_dir) as leadline:
-        show(leadline.get(f"/v1/leads/{leadline.lead_id(lead)}/overview"), as_json=as_json)
+        found = leadline.get(f"/v1/leads/{leadline.lead_id(lead)}/overview")
+        names = {} if as_json else names_of(leadline.get("/v1/people"))
+    if as_json:
+        print_json(found)
+        return
+    for line in lead_text(found, names):
+        print(line)
