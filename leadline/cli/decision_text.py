@@ -27,10 +27,8 @@ def decision_text(decision: Mapping[str, Any], names: Names = NO_NAMES) -> list[
         place = f" -> {target['kind']} {target.get('id', '')}".rstrip() if target else ""
         lines.append(f"  {step['rule']}{place}: {_words(step['result'])}")
     lines += _candidates(decision, names)
-    inputs = ", ".join(
-        f"{name}={_input(name, value)}" for name, value in (decision.get("inputs") or {}).items()
-    )
-    lines += ["", f"inputs: {inputs}"]
+    inputs = [f"{name}={_input(name, value)}" for name, value in (decision.get("inputs") or {}).items()]
+    lines += ["", f"inputs: {', '.join(inputs)}"]
     return [*lines, f"policy {decision['policy_version']}, model {decision['model_version']}"]
 
 
@@ -43,7 +41,7 @@ def _candidates(decision: Mapping[str, Any], names: Names) -> list[str]:
     winner = candidates[0] if not candidates[0].get("lost_because") else None
     for candidate in candidates:
         name = names.get(candidate["person_id"], candidate["person_id"])
-        facts = [*_turn(candidate), *_numbers(candidate)]
+        facts = [*(_turn(candidate) if method else ()), *_numbers(candidate)]
         lines.append(f"  {name}: {_verdict(candidate, winner, decision.get('method'))} ({', '.join(facts)})")
     return lines
 
@@ -60,9 +58,8 @@ def _verdict(candidate: Mapping[str, Any], winner: Mapping[str, Any] | None, met
     if method == "earliest_deadline" and _due(candidate) > _due(winner):
         return "not their turn, due later"
     if _debt(candidate) < _debt(winner):
-        return "not their turn, " + (
-            "due as soon but owed less" if method == "earliest_deadline" else "owed less"
-        )
+        soon = "due as soon but " if method == "earliest_deadline" else ""
+        return f"not their turn, {soon}owed less"
     return "not their turn, the same debt and the later id"
 
 

@@ -27,7 +27,7 @@ def show_lead(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show who a lead is, its state, holder, score, clocks, hand-offs and last events; --json for all of it."""
+    """Show a lead on one page: who it is, where it stands, what happened last; --json for everything."""
     with connect(url, key, data_dir) as leadline:
         found = leadline.get(f"/v1/leads/{leadline.lead_id(lead)}/overview")
         names = {} if as_json else names_of(leadline.get("/v1/people"))

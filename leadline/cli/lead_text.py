@@ -32,9 +32,8 @@ def lead_text(found: Part, names: Names = NO_NAMES) -> list[str]:
     recent = [_activity(one) for one in timeline[:MOST_ACTIVITIES]]
     lines += _section("activity, newest first", recent, len(timeline))
     prefix = str(found["lead_id"])[:11]
-    return [
-        *lines, "", f"More: leadline explain score {prefix}, leadline explain rep {prefix}; everything: --json",
-    ]  # fmt: skip
+    lines += ["", f"More: leadline explain score {prefix}, leadline explain rep {prefix}"]
+    return [*lines, "Everything there is: --json"]
 
 
 def _who(scoring: Part) -> Iterable[tuple[str, str]]:
@@ -100,11 +99,9 @@ def _clock(clock: Part, names: Names) -> str:
 
 def _handoff(handoff: Part, names: Names) -> str:
     steps = [f"assigned {_time(handoff['assigned_at'])}"]
-    steps += [
-        f"{step} {_time(handoff[f'{step}_at'])}"
-        for step in ("accepted", "contacted")
-        if handoff.get(f"{step}_at")
-    ]
+    for step in ("accepted", "contacted"):
+        at = handoff.get(f"{step}_at")
+        steps += [f"{step} {_time(at)}"] if at else []
     if handoff.get("stage"):
         steps.append(f"stage {handoff['stage']}")
     if handoff.get("closed_at"):

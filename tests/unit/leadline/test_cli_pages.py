@@ -1,4 +1,4 @@
-"""What `explain rep` and `lead show` print is for people: names, points, and why it was not another's turn."""
+"""`explain rep` and `lead show` print for people: names, points, and why it was nobody else's turn."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ LEAD = "ld_417f50525e698ab16c7ec96fc163f575"
 
 def candidate(person: str, share: float, had: int, deadline: int | None, lost: str = "") -> dict[str, Any]:
     return {
-        "person_id": person, "share": round(share * 10**9), "assigned": had, "deadline": deadline, "weight": 1,
-        "numbers": {"open": 0}, "lost_because": lost, "until": None,
+        "person_id": person, "share": round(share * 10**9), "assigned": had, "deadline": deadline,
+        "weight": 1, "numbers": {"open": 0}, "lost_because": lost, "until": None,
     }  # fmt: skip
 
 
@@ -67,11 +67,13 @@ def overview() -> dict[str, Any]:
         "lead_id": LEAD,
         "scoring": {
             "fit": 61500, "engagement": 0, "grade": "B4", "enters": False, "cycle": 2,
-            "identities": {"email": ["ada@example.com"]}, "traits": {"first_name": "Ada", "company": "Example"},
+            "identities": {"email": ["ada@example.com"]},
+            "traits": {"first_name": "Ada", "company": "Example"},
             "timeline": [activity] * (MOST_ACTIVITIES + 3),
         },
         "routing": {
-            "state": "accepted", "since": AT, "cycle": 2, "holder": "ana", "queue": None, "rejected_by": ["ben"],
+            "state": "accepted", "since": AT, "cycle": 2, "holder": "ana",
+            "rejected_by": ["ben"],
             "clocks": [{**clock, "state": "running"}, {**clock, "state": "cancelled", "kind": "accept"}],
             "handoffs": [{"person_id": "ana", "cycle": 2, "assigned_at": AT, "accepted_at": AT}],
             "transitions": [{"at": AT, "from_state": "assigned", "to_state": "accepted", "reason": ""}],
