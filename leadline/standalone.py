@@ -165,7 +165,7 @@ class Standalone:
                 await self._wait_ready(url, stop, tasks)
                 if not stop.is_set():
                     announce(ready)
-                    tasks.append(asyncio.ensure_future(follow(ready, stop)))
+                    tasks.append(asyncio.create_task(while_running(follow(ready, stop), stop)))
                 await _all_or_first_fault(tasks)
             finally:
                 stop.set()
@@ -287,6 +287,16 @@ async def _waited(stop: asyncio.Event, seconds: float) -> bool:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()
+
+
+async def while_running(following: Awaitable[None], stop: asyncio.Event) -> None:
+    """Await `following`, but not beyond `stop`: its question may hang at our socket when nobody serves it."""
+    tasks = [asyncio.ensure_future(following), asyncio.create_task(stop.wait())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await tasks[0]
 
 
 async def _all_or_first_fault(tasks: list[asyncio.Future[None]]) -> None:

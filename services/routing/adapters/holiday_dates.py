@@ -5,8 +5,6 @@ from datetime import date
 from difflib import get_close_matches
 from importlib.metadata import version
 
-import holidays
-
 # A policy is pushed again long before its dates run out; a year back serves clocks that are still open.
 YEARS_BACK, YEARS_AHEAD = 1, 4
 
@@ -19,6 +17,9 @@ class CountryHolidays:
 
     def __call__(self, country: str, subdivision: str | None) -> frozenset[date]:
         """Return the dates; LookupError carries (message, fix) for an unknown country or subdivision."""
+        # Here, since it takes long to load and only a policy that is being pushed needs it.
+        import holidays
+
         supported = holidays.list_supported_countries(include_aliases=True)
         if country not in supported:
             raise LookupError(
