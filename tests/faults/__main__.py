@@ -1,6 +1,7 @@
 """`python -m tests.faults --seconds 60 --seed 1`: exit status 1 where a check finds something."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ def main() -> int:
     parser.add_argument("--machine", action="append", choices=list(MACHINES), help="default: all")
     parser.add_argument("--keep", type=Path, help="keep data, logs and journal in this folder")
     options = parser.parse_args()
+    # Whoever ends the run early, also from a script, leaves no process behind.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     findings = 0
     for name in options.machine or list(MACHINES):
         report = run(name, options.seed, options.seconds, options.keep)

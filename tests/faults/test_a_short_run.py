@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.run import MACHINES, run
 
-SECONDS = 20
+SECONDS = 15
 SEED = 4
 
 
