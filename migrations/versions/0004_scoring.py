@@ -91,7 +91,7 @@ CREATE TABLE scoring.cut (
     identity text NOT NULL,
     cycle integer NOT NULL,
     cut timestamptz,
-    CONSTRAINT pk_cut PRIMARY KEY (identity)
+    CONSTRAINT pk_cut PRIMARY KEY (identity, cycle)
 );
 """
 

@@ -29,7 +29,7 @@ class Timeline:
     """Everything a score depends on. `activities` as received: any order, duplicates, two bodies under an id.
 
     `links` None: those that the winning bodies assert, each stored when received. `cuts`: per identity, the
-    highest cycle told and the latest cut.
+    cycles told with their cuts.
     """
 
     activities: Sequence[Activity]
@@ -38,7 +38,17 @@ class Timeline:
     links: Sequence[Link] | None = None
     hubs: Mapping[Identity, datetime] = field(default_factory=dict)
     never_links: Collection[tuple[Identity, Identity]] = ()
-    cuts: Mapping[Identity, tuple[int, datetime | None]] = field(default_factory=dict)
+    cuts: Mapping[Identity, Collection[tuple[int, datetime | None]]] = field(default_factory=dict)
+
+
+def by_identity(
+    told: Iterable[tuple[Identity, int, datetime | None]],
+) -> dict[Identity, list[tuple[int, datetime | None]]]:
+    """Return (identity, cycle, cut) rows as `Timeline.cuts` holds them."""
+    cuts: dict[Identity, list[tuple[int, datetime | None]]] = defaultdict(list)
+    for identity, cycle, cut in told:
+        cuts[identity].append((cycle, cut))
+    return dict(cuts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +151,12 @@ def _lead(
 ) -> OracleLead:
     core = frozenset(identity for identity in members if identity.kind != "anonymous") or members
     owned = [activity for activity in winners if _owner(activity, links) in members]
-    told = [timeline.cuts[member] for member in core if member in timeline.cuts]
+    told = [
+        (cycle, cut)
+        for member in core
+        for cycle, cut in timeline.cuts.get(member, ())
+        if cut is None or cut <= as_of
+    ]
     cut = max((cut for _, cut in told if cut is not None), default=None)
     seen = [activity for activity in owned if activity.occurred_at <= as_of]
     facts = normalised(_traits(timeline, core, seen))

@@ -6,6 +6,8 @@ from typing import Any
 from services.scoring.adapters.email_domains import company_domain, email_kind
 from services.scoring.domain.features import with_features
 
+DOMAIN_LENGTH = 253
+
 
 def derive_features(traits: Mapping[str, Any], emails: Collection[str]) -> dict[str, Any]:
     """Return the resolved traits plus all derived features (`usecases.ports.DeriveFeatures`)."""
@@ -14,7 +16,14 @@ def derive_features(traits: Mapping[str, Any], emails: Collection[str]) -> dict[
     domain = company_domain(email) if email else None
     if domain is not None:
         found["company_domain"] = domain
+    elif not _is_domain(found.get("company_domain")):
+        found.pop("company_domain", None)
     return _name_parts(found)
+
+
+def _is_domain(told: Any) -> bool:
+    """A domain that a form told is stored and indexed: text of at most 253 characters (RFC 1035)."""
+    return isinstance(told, str) and len(told) <= DOMAIN_LENGTH
 
 
 def _name_parts(found: dict[str, Any]) -> dict[str, Any]:

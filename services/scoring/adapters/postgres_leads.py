@@ -70,17 +70,15 @@ WITH gone AS (
     WHERE m.identity = n.leaf RETURNING n.leaf, n.owner
 )
 INSERT INTO scoring.cut AS c (identity, cycle, cut)
-SELECT g.owner, max(l.cycle), max(l.cut)
-FROM gone g JOIN scoring.cut l ON l.identity = g.leaf GROUP BY g.owner
-ON CONFLICT (identity) DO UPDATE SET
-    cycle = greatest(c.cycle, excluded.cycle), cut = greatest(c.cut, excluded.cut)
+SELECT g.owner, l.cycle, max(l.cut)
+FROM gone g JOIN scoring.cut l ON l.identity = g.leaf GROUP BY g.owner, l.cycle
+ON CONFLICT (identity, cycle) DO UPDATE SET cut = greatest(c.cut, excluded.cut)
 """
 
 _SET_CUTS = """
 INSERT INTO scoring.cut AS c (identity, cycle, cut)
 SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[])
-ON CONFLICT (identity) DO UPDATE SET
-    cycle = greatest(c.cycle, excluded.cycle), cut = greatest(c.cut, excluded.cut)
+ON CONFLICT (identity, cycle) DO UPDATE SET cut = greatest(c.cut, excluded.cut)
 """
 
 # What `Assessment.contactable` may find, and what routing has heard of: the rest needs no score.
@@ -219,13 +217,13 @@ class PostgresLeads(PostgresSnapshots):
             "UPDATE scoring.lead SET model_version = $2 WHERE lead_id = ANY($1)", list(lead_ids), version
         )
 
-    async def set_cuts(self, cuts: Mapping[Identity, tuple[int, datetime | None]]) -> None:
-        ordered = sorted(cuts.items())
+    async def set_cuts(self, cuts: Mapping[tuple[Identity, int], datetime | None]) -> None:
+        ordered = sorted(cuts)
         await self.tx.connection.execute(
             _SET_CUTS,
             [key_of(identity) for identity, _ in ordered],
-            [cycle for _, (cycle, _) in ordered],
-            [cut for _, (_, cut) in ordered],
+            [cycle for _, cycle in ordered],
+            [cuts[key] for key in ordered],
         )
 
     async def tellable(self, lead_ids: Collection[str]) -> list[str]:

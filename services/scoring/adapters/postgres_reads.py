@@ -142,9 +142,10 @@ class PostgresReads:
             self.database.pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            return await self._score(connection, lead_id, as_of or self.clock.now())
+            return await self._score(connection, lead_id, as_of)
 
-    async def _score(self, connection: Connection, lead_id: str, as_of: datetime) -> ScoreAt | None:
+    async def _score(self, connection: Connection, lead_id: str, at: datetime | None) -> ScoreAt | None:
+        as_of = at or self.clock.now()
         version = await connection.fetchval(
             "SELECT model_version FROM scoring.lead WHERE lead_id = $1", lead_id
         )
@@ -158,8 +159,9 @@ class PostgresReads:
         ]
         cut = await connection.fetchrow(
             "SELECT coalesce(max(cycle), 0) AS cycle, max(cut) AS cut"
-            " FROM scoring.cut WHERE identity = ANY($1)",
+            " FROM scoring.cut WHERE identity = ANY($1) AND (cut <= $2 OR cut IS NULL OR $2 IS NULL)",
             members,
+            at,
         )
         counts = await connection.fetch(_COUNTS_AT, members, as_of, cut["cut"] if cut else None)
         facts = [_fact(row) for row in await connection.fetch(_TRAITS_AT, members, as_of)]

@@ -34,8 +34,8 @@ def _at(name: str, *, null: bool = False) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=null)
 
 
-def _number(name: str, *, null: bool = False) -> Column[Any]:
-    return Column(name, Integer, nullable=null)
+def _number(name: str, *, null: bool = False, key: bool = False) -> Column[Any]:
+    return Column(name, Integer, nullable=null, primary_key=key, autoincrement=False)
 
 
 def _pair_in_order(name: str) -> CheckConstraint:
@@ -118,7 +118,7 @@ redirect = Table(
     Index("ix_redirect_survivor_id", "survivor_id"),
 )
 
-cut = Table("cut", metadata, _text("identity", key=True), _number("cycle"), _at("cut", null=True))
+cut = Table("cut", metadata, _text("identity", key=True), _number("cycle", key=True), _at("cut", null=True))
 
 timeline = Table(
     "timeline",

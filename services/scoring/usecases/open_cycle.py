@@ -11,7 +11,7 @@ from shared.contracts.handoffs import CycleOpened
 
 
 async def open_cycles(messages: Sequence[CycleOpened], stores: Stores, engine: Engine) -> None:
-    """Apply a batch of cycles in any order: the highest cycle and the latest cut hold.
+    """Apply a batch of cycles in any order: the highest cycle and the latest cut hold; earlier ones are kept.
 
     A merged lead's cycle goes to its survivor; a lead unknown here is left out (nothing to score).
     """
@@ -31,13 +31,13 @@ async def open_cycles(messages: Sequence[CycleOpened], stores: Stores, engine: E
 
 def _cuts(
     messages: Sequence[CycleOpened], survivors: dict[str, str], members: dict[str, set[Identity]]
-) -> dict[Identity, tuple[int, datetime | None]]:
-    cuts: dict[Identity, tuple[int, datetime | None]] = {}
+) -> dict[tuple[Identity, int], datetime | None]:
+    """Return each identity's cut by cycle, so that a score of an earlier instant is cut as it was then."""
+    cuts: dict[tuple[Identity, int], datetime | None] = {}
     for message in messages:
         for identity in members.get(survivors[message.lead_id], ()):
-            cycle, cut = cuts.get(identity, (message.cycle, message.cut))
-            instants = [instant for instant in (cut, message.cut) if instant is not None]
-            cuts[identity] = max(cycle, message.cycle), max(instants, default=None)
+            told = (cuts.get((identity, message.cycle)), message.cut)
+            cuts[identity, message.cycle] = max((cut for cut in told if cut is not None), default=None)
     return cuts
 
 

@@ -260,7 +260,7 @@ class LeadStore(Protocol):
 
     async def set_model_version(self, lead_ids: Collection[str], version: int) -> None: ...
 
-    async def set_cuts(self, cuts: Mapping[Identity, tuple[int, datetime | None]]) -> None:
+    async def set_cuts(self, cuts: Mapping[tuple[Identity, int], datetime | None]) -> None:
         """Keep the highest cycle and the latest cut of each identity."""
         ...
 

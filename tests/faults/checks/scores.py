@@ -5,7 +5,7 @@ The oracle reads what ingest published, people apart; the machine is asked over 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from shared.contracts.activity import ActivityRecorded
 from shared.contracts.topics import ACTIVITY
 from shared.db.pool import create_pool
 from tests.faults.machine import Machine
-from tests.support.scoring_oracle import OracleLead, Timeline, recompute
+from tests.support.scoring_oracle import OracleLead, Timeline, by_identity, recompute
 
 COMPARED = ("fit", "engagement", "grade", "enters", "holds", "hand_raise", "needs_data")
 PAGE = 2000
@@ -40,7 +40,7 @@ class Recorded:
 
     compiled: CompiledModel
     messages: list[ActivityRecorded]
-    cuts: Mapping[Identity, tuple[int, datetime | None]]
+    cuts: Mapping[Identity, Collection[tuple[int, datetime | None]]]
     leads: Mapping[Identity, str]
 
 
@@ -57,7 +57,7 @@ async def read_recorded(url: str) -> Recorded:
     return Recorded(
         compile_model(read_model(document, file="published model")),
         messages,
-        {identity_of(row["identity"]): (row["cycle"], row["cut"]) for row in cuts},
+        by_identity((identity_of(row["identity"]), row["cycle"], row["cut"]) for row in cuts),
         {identity_of(row["identity"]): row["lead_id"] for row in members},
     )
 

@@ -33,7 +33,7 @@ from services.scoring.usecases.unmerge_lead import unmerge_lead
 from shared.contracts.handoffs import CycleOpened
 from shared.db.database import Database
 from shared.db.pool import create_pool
-from tests.support.scoring_oracle import OracleLead, Timeline, recompute
+from tests.support.scoring_oracle import OracleLead, Timeline, by_identity, recompute
 from tests.support.scoring_strategies import DAYS, T0, any_instant, identities, models, timelines
 from tests.support.scoring_world import World
 
@@ -154,7 +154,7 @@ async def stored(world: World, activities: list[Activity]) -> Timeline:
         featurer=derive_features,
         links=links,
         never_links=[(identity_of(r["a"]), identity_of(r["b"])) for r in never],
-        cuts={identity_of(r["identity"]): (r["cycle"], r["cut"]) for r in cuts},
+        cuts=by_identity((identity_of(r["identity"]), r["cycle"], r["cut"]) for r in cuts),
     )
 
 

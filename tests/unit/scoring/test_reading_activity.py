@@ -109,3 +109,12 @@ def test_the_same_event_id_in_capitals_is_the_same_event() -> None:
     message = activity(0xABCDEF, anonymous_id="a")
     capitals = msgspec.structs.replace(message, event_id=message.event_id.upper())
     assert read_activity(capitals, COMPILED, bot_verdict) == read_activity(message, COMPILED, bot_verdict)
+
+
+@pytest.mark.parametrize("told", [5, True, "x" * 254, ["acme.example"], {"a": 1}])
+def test_a_company_domain_that_is_none_is_dropped(told: object) -> None:
+    assert "company_domain" not in derive_features({"company_domain": told}, ["ada@gmail.com"])
+
+
+def test_a_company_domain_that_was_told_is_kept_where_the_address_names_none() -> None:
+    assert derive_features({"company_domain": "acme.example"}, ["ada@gmail.com"])["company_domain"]
