@@ -66,7 +66,8 @@ class HandoffAssigned(msgspec.Struct, frozen=True, omit_defaults=True):
     """One lead offered to one person: all that a rep needs for the first call.
 
     `reason` tells the rep why the lead came to them; `decision_id` leads to the whole record.
-    `system_delay_seconds` runs from the triggering event's arrival to this hand-off.
+    `system_delay_seconds` is our part of the delay: from the trigger's arrival (or the lead's return) on
+    up to this hand-off, less the time spent waiting in a queue.
     """
 
     handoff_id: str
