@@ -11,7 +11,7 @@ from importlib.metadata import version
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from leadline import letters, pages
+from leadline import front_page, letters, pages
 from leadline.composed import ComposedApp
 from leadline.letters import Holder
 from leadline.openapi import fetch_document, merge
@@ -73,6 +73,7 @@ def compose(
 
     own = create_app("Leadline", authenticate=authenticate, ready=ready)
     own.include_router(pages.router(services, holders))
+    own.include_router(front_page.router())
     own.include_router(letters.router(holders))
     applications: dict[ServiceName, ASGIApp] = {name: service.api for name, service in services.items()}
     documented: dict[str, ASGIApp] = {str(name): app for name, app in applications.items()}

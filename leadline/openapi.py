@@ -32,6 +32,8 @@ def merge(title: str, version: str, documents: Mapping[str, Document]) -> Docume
             merged["paths"].setdefault(path, tagged)
         for kind, entries in document.get("components", {}).items():
             components.setdefault(kind, {}).update(entries)
+        # Every service asks for keys alike; where an operation does not, it says so itself.
+        merged.update({name: document[name] for name in ("security",) if name in document})
     merged["components"] = components
     return merged
 

@@ -19,6 +19,7 @@ from services.ingest.domain.plain_values import Shape
 from services.ingest.entrypoints.forms import FormDoor
 from services.ingest.entrypoints.hot import hot_paths
 from services.ingest.entrypoints.http import Api, routes
+from services.ingest.entrypoints.openapi import paths_in_front
 from services.ingest.entrypoints.site import Site
 from services.ingest.entrypoints.tracking import FindSender, KeysUnavailable, Sender, TrackingDoor
 from services.ingest.settings import IngestSettings
@@ -102,6 +103,7 @@ def _api(parts: _Parts) -> ASGIApp:
         max_bytes=settings.max_form_bytes,
     )
     app = create_app("Leadline ingest", authenticate=ground.keys.find, ready=ground.ready)
+    app.paths_in_front = paths_in_front()
     app.include_router(routes(Api(store, parts.quarantine, parts.configs, sources, CONTACT, shape)))
     hot = hot_paths(
         tracking,

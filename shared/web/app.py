@@ -19,6 +19,7 @@ from shared.observability.metrics import CONTENT_TYPE, render
 from shared.settings import ServiceSettings
 from shared.web.auth import Authenticate
 from shared.web.body import DEFAULT_LIMITS, BodyLimits, parse_json, read_body
+from shared.web.described import DescribedApp
 from shared.web.exchange import Exchange
 from shared.web.problem import MEDIA_TYPE, Problem, install_handlers, unavailable
 
@@ -42,10 +43,10 @@ def create_app(
     authenticate: Authenticate,
     ready: Ready = always_ready,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
-) -> FastAPI:
+) -> DescribedApp:
     """Return a FastAPI application with problems for all errors, `/livez`, `/readyz` and `/metrics`."""
     problem = {"description": "Problem (RFC 9457)", "content": {MEDIA_TYPE: {}}}
-    app = FastAPI(
+    app = DescribedApp(
         title=title,
         version="1",
         lifespan=lifespan,
