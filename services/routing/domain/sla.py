@@ -193,7 +193,10 @@ def _steps(clock: Clock, outages: Sequence[Span]) -> list[_Step]:
 
 
 def _rung_due(clock: Clock, rung: Rung, outages: Sequence[Span]) -> datetime:
-    """Return when a rung is due; one that acts waits for what our outages took, at most a target."""
+    """Return when a rung is due; one that acts waits for what our outages took, at most a target.
+
+    Whoever had no time because of an outage gets that time after it: the wait never ends within the outage.
+    """
     seconds = clock.terms.target_seconds + rung.after_seconds
     due = _after(clock, seconds)
     if rung.action not in ACTING:
@@ -203,9 +206,13 @@ def _rung_due(clock: Clock, rung: Rung, outages: Sequence[Span]) -> datetime:
         if begins >= due or ends <= clock.started_at:
             continue
         span = max(begins, clock.started_at), ends
-        lost += business_between(clock.terms.calendar or ALWAYS, *span, _pause_spans(clock))
-        lost = min(lost, clock.terms.target_seconds)
-        due = _after(clock, seconds + math.ceil(lost))
+        taken = business_between(clock.terms.calendar or ALWAYS, *span, _pause_spans(clock))
+        if not taken:
+            continue
+        lost = min(lost + taken, clock.terms.target_seconds)
+        wait = math.ceil(lost)
+        made_up = add_business(clock.terms.calendar or ALWAYS, ends, wait, _pause_spans(clock))
+        due = max(_after(clock, seconds + wait), made_up)
     return due
 
 
