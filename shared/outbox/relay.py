@@ -20,6 +20,7 @@ from shared.db.errors import is_transient
 from shared.db.listen import listening
 from shared.db.role_lease import LeaseLost, RoleLease
 from shared.observability import metrics
+from shared.outbox.append import sent_id
 from shared.outbox.rows import Unsent, delete_old, mark_sent, select_unsent
 from shared.outbox.wakeup import channel, relay_here
 
@@ -157,7 +158,12 @@ class Relay:
 
     def _message(self, row: Unsent, epoch: int) -> Outgoing:
         attributes = Attributes(
-            id=row.event_id, source=self._source, type=row.type, time=row.time, key=row.key, epoch=epoch
+            id=sent_id(row.event_id),
+            source=self._source,
+            type=row.type,
+            time=row.time,
+            key=row.key,
+            epoch=epoch,
         )
         return Outgoing(row.topic, row.key, to_headers(attributes), row.payload)
 

@@ -40,7 +40,7 @@ class Intake(Protocol):
         ...
 
     async def publish(self, events: Sequence[OutboxEvent]) -> None:
-        """Add events to the outbox; one that is already there stays as it is."""
+        """Add events to the outbox: two contents under one id both, the same content once."""
         ...
 
     async def lock_parked(self, ids: Sequence[str]) -> Sequence[Parked]:
