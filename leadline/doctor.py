@@ -146,6 +146,13 @@ async def _dead_letters(connection: Connection) -> list[Check]:
     return checks or [Check("data", "dead letters", "ok", "none held")]
 
 
+async def _quarantine(connection: Connection) -> list[Check]:
+    held = await connection.fetchval("SELECT count(*) FROM ingest.quarantine WHERE state = 'held'")
+    if held:
+        return [Check("data", "quarantine", "warning", f"{held} held", "leadline quarantine list")]
+    return [Check("data", "quarantine", "ok", "none held")]
+
+
 async def _keys(connection: Connection) -> list[Check]:
     rows = await connection.fetch("SELECT * FROM platform.list_keys()")
     live = [row for row in rows if row["revoked_at"] is None]
@@ -157,5 +164,5 @@ async def _keys(connection: Connection) -> list[Check]:
 
 
 AFTER_MIGRATIONS: tuple[Callable[[Connection], Coroutine[Any, Any, list[Check]]], ...] = (
-    _roles, _clock, _bus, _dead_letters, _keys,
+    _roles, _clock, _bus, _quarantine, _dead_letters, _keys,
 )  # fmt: skip

@@ -87,6 +87,12 @@ class _Mapper:
             f"tel:{phone}" if phone and not email else None
         )
         if not (email or user_id or anonymous_id):
+            if "phone" in flags:
+                raise Unmappable(
+                    "invalid_phone",
+                    "the phone number is not a valid one, and the submission has no e-mail address",
+                    "/phone",
+                )
             raise Unmappable("no_identity", "the submission has no e-mail, phone number or anonymous id")
         traits = self._traits()
         place = self._place()
@@ -117,9 +123,8 @@ class _Mapper:
         if email is None and self._source.guess_email:
             email = self._guess_email()
         if told_email and not email and not phone:
-            raise Unmappable(
-                "invalid_email", "the e-mail address is none, and there is no phone number", "/email"
-            )
+            other = "the phone number is not a valid one either" if told_phone else "there is no phone number"
+            raise Unmappable("invalid_email", f"the e-mail address is not a valid one, and {other}", "/email")
         flags = {"email": told_email} if told_email and not email else {}
         return email, phone, flags | ({"phone": told_phone} if told_phone and not phone else {})
 

@@ -37,6 +37,15 @@ class Source:
     allowed_origins: tuple[str, ...] = ()
     double_submit_window: timedelta = timedelta(minutes=10)
 
+    @property
+    def names_read(self) -> frozenset[str]:
+        """The names of all fields that mean something to this source."""
+        lists = (
+            self.email, self.phone, self.anonymous_id, self.user_id, self.form, self.page_url,
+            self.idempotency_key, self.occurred_at, self.honeypot, self.test, self.secrets, self.ignore,
+        )  # fmt: skip
+        return frozenset().union(*lists, *self.traits.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:

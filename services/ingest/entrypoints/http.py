@@ -19,7 +19,13 @@ from services.ingest.usecases.follow_sources import CurrentSources, SourcesUnava
 from services.ingest.usecases.ports import Intake, IntakeStore, SourceConfigs
 from services.ingest.usecases.push_sources import push_sources
 from services.ingest.usecases.replay_held_items import replay_held_items
-from services.ingest.usecases.replay_quarantined import Correction, NotHeld, Reading, replay_quarantined
+from services.ingest.usecases.replay_quarantined import (
+    Correction,
+    NotHeld,
+    Reading,
+    replay_quarantined,
+    unread_fields,
+)
 from shared.config_file import ConfigError
 from shared.web import cursor
 from shared.web.auth import Admin, ApiKey, Reader
@@ -143,6 +149,8 @@ def _add_quarantine_acts(router: APIRouter, api: Api) -> None:
     @router.post("/v1/quarantine/{id}/repair")
     async def repair(key: Admin, id: str, body: Repair) -> dict[str, Any]:
         """Correct one item and replay it; 422 says what is still wrong."""
+        if body.fields and body.body is None and (item := await api.quarantine.item(id)):
+            _refuse_slips(unread_fields(item, body.fields, (await api.reading()).sources))
         return await _replay(api, key, id, Correction(body.body, body.fields))
 
     @router.post("/v1/quarantine/{id}/discard")
@@ -197,6 +205,20 @@ async def _replay(api: Api, key: ApiKey, id: str, correction: Correction | None)
         errors = [{"pointer": fault.pointer, "detail": fault.detail}]
         raise Problem(422, fault.code, "The item stays in quarantine.", errors=errors)
     return {"id": id, "state": "replayed", "event_id": event_id}
+
+
+def _refuse_slips(unread: dict[str, str | None]) -> None:
+    if not unread:
+        return
+    errors = [
+        {
+            "pointer": f"/fields/{name}",
+            "detail": "the source reads no field of this name"
+            + (f"; did you mean `{meant}`?" if meant else ""),
+        }
+        for name, meant in unread.items()
+    ]
+    raise Problem(422, "unknown_field", "Nothing was changed.", errors=errors)
 
 
 def _shown(item: Parked) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Reads a parked item again, corrected or as it is: it becomes its activity, or stays parked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from services.ingest.domain.activity import Contact
@@ -74,6 +76,25 @@ def corrected(item: Parked, correction: Correction) -> Any:
         body = {name: value for name, value in body.items() if normalised(name) not in spelled}
         return {name: value for name, value in correction.fields.items() if value is not None} | body
     return merged(body, correction.fields)
+
+
+def unread_fields(item: Parked, fields: Mapping[str, Any], sources: Sources) -> dict[str, str | None]:
+    """Return those of `fields` that neither the form's source reads nor the item holds, with what was meant.
+
+    They are slips, as `emal`: the item would be mapped without them.
+    """
+    source = sources.by_name.get(item.source)
+    if item.door != "form" or source is None:
+        return {}
+    try:
+        body = _parsed(item)
+    except Unmappable:
+        return {}
+    known = source.names_read | (
+        {normalised(str(name)) for name in body} if isinstance(body, dict) else set()
+    )
+    unread = [name for name in fields if name not in known and normalised(name) not in known]
+    return {name: next(iter(get_close_matches(normalised(name), sorted(known), 1)), None) for name in unread}
 
 
 def read_again(item: Parked, body: Any, reading: Reading) -> ActivityRecorded:

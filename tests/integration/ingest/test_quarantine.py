@@ -81,6 +81,22 @@ async def test_a_repaired_submission_becomes_its_event_with_the_times_of_then(wo
     assert await world.is_sound()
 
 
+async def test_a_slip_in_the_name_of_a_field_is_named_and_changes_nothing(world: IngestWorld) -> None:
+    parked = await _park_form(world, {"email": "ada@", "first_name": "Ada"})
+    path = f"/v1/quarantine/{parked['quarantine_id']}"
+    slip = await world.client.post(
+        f"{path}/repair", headers=world.admin, json={"fields": {"emal": "ada@example.com"}}
+    )
+    assert (slip.status_code, slip.json()["code"]) == (422, "unknown_field")
+    assert "did you mean `email`?" in slip.json()["errors"][0]["detail"]
+    before = (await world.client.get(path, headers=world.admin)).json()
+    assert (before["state"], before["code"], before["attempts"]) == ("held", "invalid_email", 0)
+    mended = await world.client.post(
+        f"{path}/repair", headers=world.admin, json={"fields": {"Email": "ada@example.com"}}
+    )
+    assert mended.status_code == 200, mended.text
+
+
 async def test_an_unknown_source_is_parked_and_replayed_once_it_is_configured(world: IngestWorld) -> None:
     for number in range(5):
         await _park_form(world, {"work_mail": f"ada{number}@example.com"}, source="fair-2026")

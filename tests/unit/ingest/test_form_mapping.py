@@ -81,7 +81,8 @@ def test_a_number_that_is_none_is_kept_as_it_was_and_flagged() -> None:
     [
         ({"first_name": "Ada"}, "no_identity"),
         ({"email": "ada@", "anonymous_id": "a"}, "invalid_email"),
-        ({"phone": "12"}, "no_identity"),
+        ({"phone": "+1 555 0100"}, "invalid_phone"),
+        ({"phone": "12"}, "invalid_phone"),
         ({"email": "a@b.example", "_gotcha": "spam"}, "honeypot"),
     ],
 )
