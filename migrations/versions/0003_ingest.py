@@ -22,12 +22,14 @@ CREATE TABLE ingest.receipt (
     state text NOT NULL,
     event_id text,
     duplicate_of text,
+    original_at timestamptz,
     settled_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     CONSTRAINT pk_receipt PRIMARY KEY (submission_id),
     CONSTRAINT ck_receipt_state CHECK (
         state IN ('received', 'mapped', 'quarantined', 'duplicate', 'discarded')
         AND (state = 'mapped') = (event_id IS NOT NULL)
-        AND (state = 'duplicate') = (duplicate_of IS NOT NULL))
+        AND (state = 'duplicate') = (duplicate_of IS NOT NULL)
+        AND (state = 'duplicate') = (original_at IS NOT NULL))
 );
 CREATE INDEX ix_receipt_settled_at ON ingest.receipt (settled_at, submission_id);
 CREATE INDEX ix_receipt_received_at ON ingest.receipt (received_at, submission_id);
@@ -41,6 +43,7 @@ CREATE TABLE ingest.submission_key (
     CONSTRAINT pk_submission_key PRIMARY KEY (source, key_hash)
 );
 CREATE INDEX ix_submission_key_claimed_at ON ingest.submission_key (claimed_at);
+CREATE INDEX ix_submission_key_submission_id ON ingest.submission_key (submission_id);
 
 CREATE TABLE ingest.quarantine (
     id text NOT NULL,

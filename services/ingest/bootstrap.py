@@ -51,7 +51,9 @@ async def wire(
         configs = PostgresSourceConfigs(ground.database)
         default = DEFAULT_SOURCES.read_text(encoding="utf-8")
         await configs.install_default(version_of(default), default)
-        quarantine = PostgresQuarantine(ground.database, outbox_kept=OUTBOX_KEPT)
+        quarantine = PostgresQuarantine(
+            ground.database, outbox_kept=OUTBOX_KEPT, receipts_kept=timedelta(days=settings.receipt_days)
+        )
         parts = _Parts(settings, ground, configs, quarantine, epoch=await _epoch(ground.database))
         yield WiredService(
             name="ingest",

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from services.ingest.domain.intake import Doorstep, Parked, Receipt, Receipted
+from services.ingest.domain.intake import Doorstep, Original, Parked, Receipt, Receipted
 from shared.db.database import Database, Transaction
 from shared.outbox.append import OutboxEvent, append, beside
 
@@ -26,12 +26,13 @@ SET submission_id = excluded.submission_id, claimed_at = excluded.claimed_at
 WHERE held.claimed_at < excluded.claimed_at - $5::interval
 RETURNING submission_id
 """
-_HOLDER = "SELECT submission_id FROM ingest.submission_key WHERE source = $1 AND key_hash = $2"
+_HOLDER = "SELECT submission_id, claimed_at FROM ingest.submission_key WHERE source = $1 AND key_hash = $2"
 _SETTLE = """
 UPDATE ingest.receipt
-SET state = $2, event_id = $3, duplicate_of = $4, settled_at = statement_timestamp()
+SET state = $2, event_id = $3, duplicate_of = $4, original_at = $5, settled_at = statement_timestamp()
 WHERE submission_id = $1
 """
+_GIVE_UP = "DELETE FROM ingest.submission_key WHERE submission_id = $1"
 _PARK = """
 INSERT INTO ingest.quarantine (id, door, source, submission_id, message_id, received_at, code, detail,
     pointer, body, arrival)
@@ -109,7 +110,7 @@ class PostgresIntake:
             receipt.message_id,
         )
 
-    async def claim(self, receipt: Receipt, key_hash: str, *, window: timedelta | None) -> str | None:
+    async def claim(self, receipt: Receipt, key_hash: str, *, window: timedelta | None) -> Original | None:
         received_at = receipt.doorstep.arrival.received_at
         won = await self._connection.fetchval(
             _CLAIM,
@@ -121,8 +122,10 @@ class PostgresIntake:
         )
         if won is not None:
             return None
-        holder: str | None = await self._connection.fetchval(_HOLDER, receipt.source, key_hash)
-        return holder
+        holder = await self._connection.fetchrow(_HOLDER, receipt.source, key_hash)
+        if holder is None or holder["submission_id"] == receipt.submission_id:
+            return None
+        return Original(holder["submission_id"], holder["claimed_at"])
 
     async def settle(
         self,
@@ -130,9 +133,13 @@ class PostgresIntake:
         state: Receipted,
         *,
         event_id: str | None = None,
-        duplicate_of: str | None = None,
+        original: Original | None = None,
     ) -> None:
-        await self._connection.execute(_SETTLE, submission_id, state, event_id, duplicate_of)
+        named = (original.submission_id, original.claimed_at) if original else (None, None)
+        await self._connection.execute(_SETTLE, submission_id, state, event_id, *named)
+
+    async def give_up_claim(self, submission_id: str) -> None:
+        await self._connection.execute(_GIVE_UP, submission_id)
 
     async def park(self, items: Sequence[Parked]) -> None:
         # In one order, so that two batches that share items cannot wait for each other.

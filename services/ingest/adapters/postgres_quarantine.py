@@ -66,9 +66,10 @@ WHERE q.door = 'form' AND q.state = 'held'
                     WHERE r.submission_id = q.submission_id AND r.state = 'quarantined')
 LIMIT 20
 """
+# An original goes before its duplicates; one that may still be kept has to be there.
 _DUPLICATE_OF_NOTHING = """
 SELECT d.submission_id FROM ingest.receipt d
-WHERE d.state = 'duplicate' AND d.settled_at > statement_timestamp() - $1::interval
+WHERE d.state = 'duplicate' AND d.original_at > statement_timestamp() - $1::interval
     AND NOT EXISTS (SELECT FROM ingest.receipt r
                     WHERE r.submission_id = d.duplicate_of AND r.state <> 'duplicate')
 LIMIT 20
@@ -97,11 +98,12 @@ SELECT (SELECT count(*) FROM ingest.receipt) AS receipts,
 
 
 class PostgresQuarantine:
-    """Reads of ingest's tables. `outbox_kept`: how long sent events stay in the outbox."""
+    """Reads of ingest's tables. `outbox_kept`: how long sent events stay in the outbox; `receipts_kept`."""
 
-    def __init__(self, database: Database, *, outbox_kept: timedelta) -> None:
+    def __init__(self, database: Database, *, outbox_kept: timedelta, receipts_kept: timedelta) -> None:
         self._database = database
         self._looked_back = outbox_kept - timedelta(hours=1)
+        self._kept = receipts_kept - timedelta(hours=1)
 
     async def list_items(
         self,
@@ -173,7 +175,7 @@ class PostgresQuarantine:
                 ),
                 "every duplicate names its original": (
                     counts["duplicates"],
-                    [row[0] for row in await connection.fetch(_DUPLICATE_OF_NOTHING, back)],
+                    [row[0] for row in await connection.fetch(_DUPLICATE_OF_NOTHING, self._kept)],
                 ),
                 "every replayed item has its event": (
                     counts["replayed"],

@@ -39,12 +39,14 @@ RECEIPT = Table(
     Column("state", Text, nullable=False),
     Column("event_id", Text),
     Column("duplicate_of", Text),
+    Column("original_at", _INSTANT),
     Column("settled_at", _INSTANT, nullable=False, server_default=_NOW),
     PrimaryKeyConstraint("submission_id", name=conv("pk_receipt")),
     CheckConstraint(
         "state IN ('received', 'mapped', 'quarantined', 'duplicate', 'discarded')"
         " AND (state = 'mapped') = (event_id IS NOT NULL)"
-        " AND (state = 'duplicate') = (duplicate_of IS NOT NULL)",
+        " AND (state = 'duplicate') = (duplicate_of IS NOT NULL)"
+        " AND (state = 'duplicate') = (original_at IS NOT NULL)",
         name=conv("ck_receipt_state"),
     ),
     Index(conv("ix_receipt_settled_at"), "settled_at", "submission_id"),
@@ -61,6 +63,7 @@ SUBMISSION_KEY = Table(
     Column("claimed_at", _INSTANT, nullable=False),
     PrimaryKeyConstraint("source", "key_hash", name=conv("pk_submission_key")),
     Index(conv("ix_submission_key_claimed_at"), "claimed_at"),
+    Index(conv("ix_submission_key_submission_id"), "submission_id"),
 )
 
 QUARANTINE = Table(

@@ -71,6 +71,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """The submission that another one repeats, and when it claimed what they share."""
+
+    submission_id: str
+    claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Parked:
     """An accepted item that cannot be an activity yet: why, and all that reading it again takes."""
 

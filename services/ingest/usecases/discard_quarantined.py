@@ -12,3 +12,4 @@ async def discard_quarantined(item: Parked, intake: Intake, *, actor: str) -> No
     await intake.release(item, event_id=None, repaired_body=None, actor=actor)
     if item.submission_id:
         await intake.settle(item.submission_id, "discarded")
+        await intake.give_up_claim(item.submission_id)

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.ingest.domain.intake import Parked, Receipt, Receipted
+from services.ingest.domain.intake import Original, Parked, Receipt, Receipted
 from shared.bus.port import Outgoing
 from shared.outbox.append import OutboxEvent
 
@@ -17,8 +17,8 @@ class Intake(Protocol):
         """Keep the submission as `received`; one that is already there stays as it is."""
         ...
 
-    async def claim(self, receipt: Receipt, key_hash: str, *, window: timedelta | None) -> str | None:
-        """Claim a key for the receipt; return the submission that held it within `window` (None: ever).
+    async def claim(self, receipt: Receipt, key_hash: str, *, window: timedelta | None) -> Original | None:
+        """Claim a key for the receipt; return another submission that held it within `window` (None: ever).
 
         Waits for another open transaction that claims the same key.
         """
@@ -30,9 +30,13 @@ class Intake(Protocol):
         state: Receipted,
         *,
         event_id: str | None = None,
-        duplicate_of: str | None = None,
+        original: Original | None = None,
     ) -> None:
         """Record what became of a submission."""
+        ...
+
+    async def give_up_claim(self, submission_id: str) -> None:
+        """Let go of the key that a submission claimed: who sends the same again is heard."""
         ...
 
     async def park(self, items: Sequence[Parked]) -> None:

@@ -84,9 +84,9 @@ async def submit_form(prepared: Prepared, intake: Intake, *, contact: Contact, s
     await intake.add_receipt(receipt)
     window = (prepared.source or Source("")).double_submit_window if prepared.by_content else None
     earlier = await intake.claim(receipt, prepared.key_hash, window=window)
-    if earlier is not None and earlier != receipt.submission_id:
-        await intake.settle(receipt.submission_id, "duplicate", duplicate_of=earlier)
-        return Settled(receipt.submission_id, "duplicate", duplicate_of=earlier)
+    if earlier is not None:
+        await intake.settle(receipt.submission_id, "duplicate", original=earlier)
+        return Settled(receipt.submission_id, "duplicate", duplicate_of=earlier.submission_id)
     try:
         message = _mapped(prepared, contact, shape)
     except Unmappable as fault:

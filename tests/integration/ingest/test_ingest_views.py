@@ -82,6 +82,28 @@ async def test_old_receipts_are_forgotten_but_never_what_is_held(world: IngestWo
     assert await world.is_sound()
 
 
+async def test_a_duplicate_may_outlive_its_original_but_not_lose_one_that_is_still_kept(
+    world: IngestWorld,
+) -> None:
+    headers = {"idempotency-key": "k-1"}
+    body = {"email": "ada@example.com"}
+    first = (await world.client.post("/v1/forms/website", json=body, headers=headers)).json()
+    await world.rows("UPDATE ingest.receipt SET settled_at = settled_at - interval '91 days'")
+    await world.rows("UPDATE ingest.submission_key SET claimed_at = claimed_at - interval '91 days'")
+    late = (await world.client.post("/v1/forms/website", json=body, headers=headers)).json()
+    assert late["duplicate_of"] == first["submission_id"]
+    pool = await create_pool(world.url, service="ingest", min_size=0, max_size=1)
+    try:
+        assert (await Retention(Database(pool, "ingest"), keep=timedelta(days=90)).turn())[0] == 1
+    finally:
+        await pool.close()
+    assert await world.is_sound()
+    await world.rows("UPDATE ingest.receipt SET original_at = original_at + interval '80 days'")
+    assert {finding.check: list(finding.problems) for finding in await _views(world).reconcile()}[
+        "every duplicate names its original"
+    ] == [late["submission_id"]]
+
+
 async def test_a_page_of_a_foreign_origin_is_parked(world: IngestWorld) -> None:
     sources = "version: 1\nsources:\n  shop:\n    email: email\n    allowed_origins: [https://shop.example]\n"
     await world.client.put("/v1/sources", headers=world.admin, content=sources)
