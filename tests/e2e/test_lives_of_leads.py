@@ -1,6 +1,7 @@
 """A lead travels from web form to salesperson through real processes, also while they are being killed."""
 
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -51,21 +52,23 @@ EXPECTED: dict[str, Facts] = {
 
 
 @pytest.fixture(scope="module")
-def leadline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLeadline]:
-    running = start(tmp_path_factory.mktemp("leadline") / "data")
-    try:
-        answer = running.send(
-            "PUT",
-            "/v1/policies",
-            scope="admin",
-            content=POLICY.read_bytes(),
-            headers={"content-type": "application/yaml"},
-        )
-        assert answer.is_success, answer.text
-        yield running
-    finally:
-        running.stop()
-        end_database(running.data_dir)
+def leadline() -> Iterator[RunningLeadline]:
+    # Not pytest's own folder: another run of pytest would close it to the user PostgreSQL runs as.
+    with tempfile.TemporaryDirectory(prefix="leadline-lives-") as folder:
+        running = start(Path(folder) / "data")
+        try:
+            answer = running.send(
+                "PUT",
+                "/v1/policies",
+                scope="admin",
+                content=POLICY.read_bytes(),
+                headers={"content-type": "application/yaml"},
+            )
+            assert answer.is_success, answer.text
+            yield running
+        finally:
+            running.stop()
+            end_database(running.data_dir)
 
 
 def tell_all(leadline: RunningLeadline, name: str) -> dict[str, Facts]:
