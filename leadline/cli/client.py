@@ -84,8 +84,11 @@ class ApiClient:
             raise CommandFailed(f"{lead} is not enough: {len(found)} leads begin like this", CHECK_FAILED)
         return str(found[0]["lead_id"])
 
-    def call(self, method: str, path: str, **request: Any) -> Answer:
-        """Send one request; raise CommandFailed where Leadline is not there or says no."""
+    def call(self, method: str, path: str, *, file: str | None = None, **request: Any) -> Answer:
+        """Send one request; raise CommandFailed where Leadline is not there or says no.
+
+        `file` is the name of what is sent, for its faults: Leadline sees the text alone.
+        """
         import httpx2
 
         try:
@@ -98,7 +101,7 @@ class ApiClient:
         with contextlib.suppress(ValueError):
             body = json.loads(response.content)
         if not response.is_success:
-            raise refusal(response.status_code, body)
+            raise refusal(response.status_code, body, file=file)
         return Answer(response.status_code, body)
 
     def _hint(self, gone: Exception) -> str:
@@ -111,11 +114,15 @@ class ApiClient:
         return self._not_there
 
 
-def refusal(status: int, body: Any) -> CommandFailed:
-    """Return the failure that a problem+json answer stands for."""
+def refusal(status: int, body: Any, *, file: str | None = None) -> CommandFailed:
+    """Return the failure that a problem+json answer stands for; faults with a line are told as of `file`."""
     problem = body if isinstance(body, dict) else {}
     message = problem.get("detail") or problem.get("title") or f"the answer was {status}"
-    for error in problem.get("errors") or []:
+    errors = [
+        {**error, "file": file} if file and error.get("line") is not None else error
+        for error in problem.get("errors") or []
+    ]
+    for error in errors:
         place = ":".join(str(error[name]) for name in ("file", "line") if error.get(name) is not None)
         where = place or error.get("pointer") or ""
         message += f"\n  {where + ': ' if where else ''}{error.get('detail') or error.get('message') or ''}"
@@ -125,7 +132,7 @@ def refusal(status: int, body: Any) -> CommandFailed:
         if name not in PROBLEM_MEMBERS:
             message += f"\n  {name}: {value if isinstance(value, str) else json.dumps(value)}"
     code, fix = _meaning(status, str(problem.get("code")))
-    return CommandFailed(message, code, fix, errors=problem.get("errors") or ())
+    return CommandFailed(message, code, fix, errors=errors)
 
 
 def _meaning(status: int, code: str) -> tuple[int, str]:

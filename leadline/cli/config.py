@@ -73,7 +73,11 @@ def push(
     text = _read(file)
     with connect(url, key, data_dir, scope="admin") as leadline:
         answer = leadline.call(
-            "PUT", PATHS[kind], content=text.encode(), headers={"content-type": "application/yaml"}
+            "PUT",
+            PATHS[kind],
+            file=str(file),
+            content=text.encode(),
+            headers={"content-type": "application/yaml"},
         )
     show(answer.body, as_json=as_json)
 

@@ -267,7 +267,7 @@ def _reason(lead: LeadFacts, rule: Rule, taken: _Taken | None, queue: str | None
             return f"{label}: it waits in {name}{lacks}"
         return f"{label}: nobody could take it now, so it waits in {name}"
     if taken.turn is None:
-        return f"{label}: it was asked to go to you by name"
+        return f"{label}: it goes to you by name, whoever's turn it is"
     standing = taken.turn.before[taken.person_id]
     team = policy.teams[taken.team_id].name if taken.team_id in policy.teams else taken.team_id
     share, had = standing.share / UNIT, standing.assigned

@@ -29,6 +29,9 @@ _PERCENT = 100
 def lint_model(document: ConfigDocument) -> Model | list[ConfigFinding]:
     """Return the model, or every fault found (never empty). Its version: `<name>@<12 hex of its content>`."""
     reader = ConfigReader(document)
+    if not isinstance(document.data, dict):
+        reader.fault((), "the file holds no model", f"start with: {', '.join(_TOP)}")
+        return reader.findings
     top = reader.mapping(document.data, (), _TOP, ("name", "fit", "engagement", "bands", "level"))
     if top.get("version", 1) != 1:
         reader.fault(("version",), f"unknown format version {top['version']!r}", "write version: 1")

@@ -185,6 +185,15 @@ async def test_a_faulty_policy_is_refused_with_line_and_fix(world: RoutingWorld)
     assert (await world.get("/v1/policies"))["version"] == "p2"
 
 
+async def test_the_same_policy_again_makes_no_new_version(world: RoutingWorld) -> None:
+    active = await world.get("/v1/policies")
+    push = await world.client.put(
+        "/v1/policies", content=active["body"], headers={"authorization": f"Bearer {world.admin_key}"}
+    )
+    assert push.json() == {"version": active["version"], "number": active["number"]}
+    assert (await world.get("/v1/policies"))["pushed_at"] == active["pushed_at"]
+
+
 async def test_the_feed_is_dense_and_its_cursors_never_skip(world: RoutingWorld) -> None:
     await _handed_over(world, "ld_1")
 

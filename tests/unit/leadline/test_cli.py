@@ -154,7 +154,7 @@ def test_a_refused_configuration_names_line_and_fix(
     file = tmp_path / "model.yaml"
     file.write_text("version: 1\n")
     assert run(["config", "push", "model", str(file)]) == CONFIG_INVALID
-    assert "3: odd (mend)" in capsys.readouterr().err
+    assert f"{file}:3: odd (mend)" in capsys.readouterr().err
 
 
 def test_a_failure_is_json_too_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

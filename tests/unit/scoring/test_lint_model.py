@@ -113,6 +113,13 @@ def test_every_fault_is_found_at_once() -> None:
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("text", ["", "# later", "[]", "just text"])
+def test_a_file_without_a_model_has_one_fault(text: str) -> None:
+    found = _lint(text)
+    assert isinstance(found, list)
+    assert [finding.message for finding in found] == ["the file holds no model"]
+
+
 @pytest.mark.parametrize("text", ["", "[]", "just text", "fit: 3\nlevel: []", "name: {}\nbands: {fit: []}"])
 def test_what_is_no_model_at_all_is_a_finding_and_no_crash(text: str) -> None:
     assert isinstance(_lint(text), list)
