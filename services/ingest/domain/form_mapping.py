@@ -194,4 +194,6 @@ def _text(value: Any, limit: int = _MAX_ID) -> str | None:
 
 
 def _bounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_bounded(item) for item in value]
     return value[:_MAX_ANSWER] if isinstance(value, str) else value

@@ -5,6 +5,7 @@ from datetime import UTC
 import msgspec
 
 from services.ingest.domain.activity import Activity, Place
+from services.ingest.domain.errors import Unmappable
 from shared.bus.port import Outgoing
 from shared.contracts.activity import RECORDED, ActivityRecorded, Context, Person, partition_key
 from shared.contracts.envelope import Attributes, to_headers
@@ -12,7 +13,9 @@ from shared.contracts.topics import ACTIVITY
 from shared.ids import event_id
 from shared.outbox.append import OutboxEvent
 
-_encode = msgspec.json.Encoder().encode
+# A consumer fetches some hundred messages at once.
+MAX_MESSAGE_BYTES = 256 * 1024
+_encoder = msgspec.json.Encoder()
 
 
 def to_message(activity: Activity, source: str) -> ActivityRecorded:
@@ -50,7 +53,7 @@ def _context(place: Place) -> Context:
 
 
 def to_outgoing(message: ActivityRecorded, *, epoch: int) -> Outgoing:
-    """Return the message as the bus takes it."""
+    """Return the message as the bus takes it; raise Unmappable where it is too large."""
     key = partition_key(message)
     attributes = Attributes(
         id=message.event_id,
@@ -60,16 +63,23 @@ def to_outgoing(message: ActivityRecorded, *, epoch: int) -> Outgoing:
         key=key,
         epoch=epoch,
     )
-    return Outgoing(topic=ACTIVITY.name, key=key, headers=to_headers(attributes), value=_encode(message))
+    return Outgoing(topic=ACTIVITY.name, key=key, headers=to_headers(attributes), value=_bounded(message))
 
 
 def to_outbox(message: ActivityRecorded) -> OutboxEvent:
-    """Return the message as the outbox takes it."""
+    """Return the message as the outbox takes it; raise Unmappable where it is too large."""
     return OutboxEvent(
         id=message.event_id,
         topic=ACTIVITY.name,
         type=RECORDED,
         key=partition_key(message),
         time=message.occurred_at,
-        payload=_encode(message),
+        payload=_bounded(message),
     )
+
+
+def _bounded(message: ActivityRecorded) -> bytes:
+    payload = _encoder.encode(message)
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise Unmappable("too_large", f"the activity is larger than {MAX_MESSAGE_BYTES} bytes")
+    return payload

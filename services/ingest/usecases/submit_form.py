@@ -88,12 +88,12 @@ async def submit_form(prepared: Prepared, intake: Intake, *, contact: Contact, s
         await intake.settle(receipt.submission_id, "duplicate", original=earlier)
         return Settled(receipt.submission_id, "duplicate", duplicate_of=earlier.submission_id)
     try:
-        message = _mapped(prepared, contact, shape)
+        event = to_outbox(_mapped(prepared, contact, shape))
     except Unmappable as fault:
         return await _park(receipt, fault, intake)
-    await intake.publish([to_outbox(message)])
-    await intake.settle(receipt.submission_id, "mapped", event_id=message.event_id)
-    return Settled(receipt.submission_id, "mapped", event_id=message.event_id)
+    await intake.publish([event])
+    await intake.settle(receipt.submission_id, "mapped", event_id=event.id)
+    return Settled(receipt.submission_id, "mapped", event_id=event.id)
 
 
 def map_receipt(
