@@ -22,6 +22,14 @@ from shared.contracts.topics import LEADS
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.4
+# The last is what a connection says that was cut in the middle of an answer.
+PASSING = (
+    httpx2.HTTPError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 # A person cannot read more between two polls; the rest is counted.
 MOST_SCORED_LINES = 40
 # Longer than a lead takes from one service to the next, short enough to watch.
@@ -43,9 +51,7 @@ def follow_leads(show: Callable[[str], None], data_dir: Path) -> Follow:
         ) as http:
             while not stop.is_set():
                 # The processes behind it may be starting again; the lines wait for them.
-                with contextlib.suppress(
-                    httpx2.HTTPError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError
-                ):
+                with contextlib.suppress(*PASSING):
                     held.add(await follower.lines(http))
                 for text in held.take(datetime.now(UTC)):
                     show(text)

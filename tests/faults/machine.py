@@ -22,7 +22,7 @@ from shared.db.embedded import EmbeddedPostgres
 from shared.db.migrate import upgrade
 from shared.process import PARENT_PIPE_VARIABLE
 from tests.support.eventually import eventually_sync
-from tests.support.running import STOP_SECONDS, end_database, environment, start
+from tests.support.running import STOP_SECONDS, end_database, environment, start, tell
 
 BACK_SECONDS = 60.0
 
@@ -146,7 +146,9 @@ class Standalone:
             self._running.start_again()
 
     def tend(self) -> None:
-        """Nothing to do: the supervisor does it."""
+        """The supervisor does it, and it never ends by itself."""
+        status = self._running.process.poll()
+        assert status is None, f"leadline up ended by itself with {status}:\n{tell(self.data_dir)}"
 
     def stop(self) -> None:
         self._running.stop()

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,8 +76,8 @@ def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
         assert answer.is_success, answer.text
     journal = Journal(home / f"{machine.name}-journal.jsonl")
     halt = Halt(time.monotonic() + seconds)
-    controller, follower = _work(machine, journal, seed, halt)
-    journal.close()
+    with closing(journal):
+        controller, follower = _work(machine, journal, seed, halt)
     report = Report(machine.name, seed, seconds, controller.kills, controller.freezes)
     if restless := wait_until_quiet(machine, HEALED_SECONDS):
         report.findings["the machine comes to rest"] = restless
