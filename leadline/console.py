@@ -37,8 +37,9 @@ def line_of(event: Mapping[str, Any], names: Names = NO_NAMES) -> Line | None:
 
 def scored_line(scored: Data, at: datetime) -> Line:
     """Return the line for a scoring snapshot (`leadline.lead.scored.v1`)."""
-    reason = _words(scored.get("level_reason") or "threshold")
-    why = f", over the threshold ({reason})" if scored.get("enters") else ""
+    reason = scored.get("level_reason") or "threshold"
+    because = "" if reason == "threshold" else f" ({_words(reason)})"
+    why = f", over the threshold{because}" if scored.get("enters") else ""
     since = f" since cycle {scored['cycle']} opened" if scored.get("cut") else ""
     points = f"{_points(scored['fit'])} fit, {_points(scored['engagement'])} engagement{since}"
     return _line(at, scored, f"scored {points}: {scored['grade']}{why}")
