@@ -1,6 +1,7 @@
 """`leadline up --demo` runs this beside Leadline: history once, then visitors, reps and a CRM over HTTP."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from shared.process import run_process
 
 SEED = 20
 SAVE_SECONDS = 2.0
+READY_POLL_SECONDS = 0.2
 
 
 async def main(stop: asyncio.Event) -> None:
@@ -33,6 +35,8 @@ async def main(stop: asyncio.Event) -> None:
     url = os.environ["LEADLINE_URL"]
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=15.0, trust_env=False) as client:
         site = Site(client)
+        if not await _is_ready(client, stop):
+            return
         if not state.get("history"):
             await _prepare(client, site)
             state["history"] = True
@@ -56,6 +60,17 @@ async def main(stop: asyncio.Event) -> None:
             task.cancel()
         for task in done:
             task.result()
+
+
+async def _is_ready(client: httpx2.AsyncClient, stop: asyncio.Event) -> bool:
+    """Wait until Leadline serves: it answers 503 while it starts. Return False where `stop` came first."""
+    while not stop.is_set():
+        with contextlib.suppress(httpx2.TransportError):
+            if (await client.get("/readyz")).is_success:
+                return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), READY_POLL_SECONDS)
+    return False
 
 
 async def _remember(memory: Path, state: dict[str, Any], visitors: Visitors, crm: Crm) -> None:
