@@ -21,7 +21,7 @@ from leadline.first_keys import FirstKeys, administrator, kept_keys, store_keys
 from leadline.runtime_file import read_running
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
 from shared.db.pool import UnsafeServer, check_server
-from shared.db.roles import roles_usable
+from shared.db.roles import roles_sql, roles_usable
 from shared.db.schema_version import is_up_to_date
 from shared.process import listen, stop_on_signals
 
@@ -216,8 +216,10 @@ class Standalone:
         async with administrator(database_url) as connection:
             await store_keys(connection, keys)
             if not await roles_usable(connection):
+                user = await connection.fetchval("SELECT current_user")
                 self._say(
-                    "the services share one database role; `leadline doctor` says how to give them their own"
+                    "the services share one database role; an administrator gives them their own with\n"
+                    f"{roles_sql(user)}\nthen `leadline db upgrade` puts the walls up"
                 )
 
     async def _listener(self, stop: asyncio.Event) -> socket.socket:

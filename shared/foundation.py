@@ -74,7 +74,7 @@ async def open_foundation(
         database = await stack.enter_async_context(_open_database(settings, service))
         await stack.enter_async_context(relay_elsewhere(database))
         if bus is None:
-            bus = await stack.enter_async_context(_open_bus(settings, service))
+            bus = await stack.enter_async_context(_open_bus(settings, service, await _role_of(database)))
         keys = KeyCache(
             PostgresKeys(database),
             ttl_seconds=settings.auth_cache_seconds,
@@ -97,8 +97,15 @@ async def _open_database(settings: ServiceSettings, service: ServiceName) -> Asy
             database.pool.terminate()
 
 
+async def _role_of(database: Database) -> str | None:
+    """Return the role under which the service works, None in an installation with one role."""
+    async with database.connection() as connection:
+        role: str | None = await connection.fetchval("SELECT nullif(current_setting('role'), 'none')")
+        return role
+
+
 @asynccontextmanager
-async def _open_bus(settings: ServiceSettings, service: ServiceName) -> AsyncIterator[Bus]:
+async def _open_bus(settings: ServiceSettings, service: ServiceName, role: str | None) -> AsyncIterator[Bus]:
     """Open the bus that the settings name: the one place that knows which adapters there are."""
-    async with open_postgres_bus(settings.database(), service=service) as bus:
+    async with open_postgres_bus(settings.database(), service=service, role=role) as bus:
         yield bus

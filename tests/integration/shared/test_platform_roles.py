@@ -1,16 +1,19 @@
 """Each service reaches its own schema and the functions it is meant to call, nothing else."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from shared.contracts.topics import SERVICES, ServiceName
+from shared.bus.port import Outgoing
+from shared.contracts.topics import ACTIVITY, SERVICES, ServiceName
 from shared.db import migrate
 from shared.db.database import Database
 from shared.db.pool import UnsafeServer, open_database
 from shared.db.roles import roles_sql, roles_usable
+from shared.foundation import open_foundation
 from shared.settings import ServiceSettings
 from tests.support.postgres import OpenService, with_database, with_user
 
@@ -115,6 +118,21 @@ async def test_without_createrole_the_installation_works_with_one_role(plain_use
             await tx.connection.execute(f"SELECT count(*) FROM {service}.outbox")
             assert await tx.connection.fetchval("SELECT platform.current_epoch()") == 1
         await database.pool.close()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_with_one_role_every_service_stands_on_database_and_bus_alike(
+    plain_user_url: str, service: ServiceName, tmp_path: Path
+) -> None:
+    # "Where a server keeps no roles of ours" is played by a server that has them but gives us none.
+    migrate.upgrade(plain_user_url)
+    chosen = settings(plain_user_url).model_copy(update={"data_dir": tmp_path})
+    async with open_foundation(chosen, service) as ground:
+        await ground.bus.append([Outgoing(ACTIVITY.name, "k", (), b"{}")])
+        subscription = await ground.bus.subscribe("leadline-scoring", [ACTIVITY.name], "m1")
+        await subscription.poll({}, max_records=1, timeout_seconds=0)
+        assert subscription.assigned
+        await subscription.leave()
 
 
 async def test_once_the_administrator_grants_the_roles_the_walls_stand(
