@@ -32,7 +32,7 @@ HABITS: Mapping[str, Habit] = {
     "anna": Habit(rejects=5),
     "bilal": Habit(accepts_after=(13.0, 18.0), rejects=10),
     "carmen": Habit(rejects=60),
-    "dmitri": Habit(silent_every=2),
+    "dmitri": Habit(silent_every=1),
     "emily": Habit(),
     "femi": Habit(away_every_seconds=45.0),
     "grace": Habit(accepts_after=(5.0, 12.0), rejects=20),
