@@ -38,7 +38,12 @@ class Mended(BaseModel):
 def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
     """Return the routes over the dead letters of `holders`."""
     routes = APIRouter(prefix="/v1/deadletters", tags=["operations"])
+    _add_reads(routes, holders)
+    _add_acts(routes, holders)
+    return routes
 
+
+def _add_reads(routes: APIRouter, holders: Mapping[ServiceName, Holder]) -> None:
     @routes.get("")
     async def list_letters(
         _: Reader,
@@ -69,6 +74,8 @@ def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
             raise _not_held(service, letter_id)
         return {**summary(service, letter), "headers": _headers(letter), **_body(letter.value or b"")}
 
+
+def _add_acts(routes: APIRouter, holders: Mapping[ServiceName, Holder]) -> None:
     @routes.post("/{service}/{letter_id}/replay")
     async def replay_letter(
         service: ServiceName,
@@ -101,8 +108,6 @@ def router(holders: Mapping[ServiceName, Holder]) -> APIRouter:
         """Let a consumer go on that stopped after too many failures in a row: the next are set aside too."""
         resumed = await resume(holders[service].database, consumer_group(service))
         return {"service": service, "partitions": resumed}
-
-    return routes
 
 
 def summary(service: ServiceName, letter: DeadLetter) -> dict[str, Any]:

@@ -22,13 +22,12 @@ Anonymous = Annotated[bool, Query(description="List visitors that nobody could c
 def leads_router(reads: LeadReads) -> APIRouter:
     """Return the routes under `/v1/leads`."""
     routes = APIRouter(prefix="/v1/leads", tags=["leads"])
+    _add_list(routes, reads)
+    _add_pages(routes, reads)
+    return routes
 
-    async def existing(lead_id: str) -> str:
-        survivor = await reads.survivor(lead_id)
-        if survivor is None:
-            raise Problem(404, "unknown_lead", "No lead has this id.")
-        return survivor
 
+def _add_list(routes: APIRouter, reads: LeadReads) -> None:
     @routes.get("")
     async def list_leads(
         _: Reader,
@@ -59,6 +58,14 @@ def leads_router(reads: LeadReads) -> APIRouter:
         after = decode("leads", cursor, (datetime, str)) if cursor else None
         leads = await reads.page(wanted, after and (after[0], after[1]), limit + 1)
         return page(leads, limit, lambda lead: encode("leads", lead["created_at"], lead["lead_id"]))
+
+
+def _add_pages(routes: APIRouter, reads: LeadReads) -> None:
+    async def existing(lead_id: str) -> str:
+        survivor = await reads.survivor(lead_id)
+        if survivor is None:
+            raise Problem(404, "unknown_lead", "No lead has this id.")
+        return survivor
 
     @routes.get("/{lead_id}")
     async def show_lead(lead_id: str, _: Reader) -> dict[str, Any]:
@@ -95,8 +102,6 @@ def leads_router(reads: LeadReads) -> APIRouter:
         return _redirected(lead_id, survivor) | {
             "lead_id": found.lead_id, "cycle": found.cycle, "cut": found.cut, **score, "lines": lines,
         }  # fmt: skip
-
-    return routes
 
 
 def _line(line: Any) -> dict[str, Any]:
