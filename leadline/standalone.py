@@ -238,6 +238,7 @@ class Standalone:
                     ) from taken
 
     def _url(self, listener: socket.socket) -> str:
+        # The lint fears listening on every address; here one is only read, to say where a person finds us.
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._options.host, self._options.host)  # noqa: S104
         return f"http://{host}:{listener.getsockname()[1]}"
 

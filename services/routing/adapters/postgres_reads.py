@@ -132,30 +132,9 @@ class PostgresReads:
             if file is None:
                 return None
             ids = [survivor, *await _merged_into(connection, survivor)]
-            handoffs = await connection.fetch(
-                f"SELECT {HANDOFF_LIST} FROM routing.handoff WHERE lead_id = ANY($1::text[])"
-                " ORDER BY assigned_at, seq",
-                ids,
-            )
-            transitions = await connection.fetch(
-                "SELECT lead_id, cycle, at, from_state, to_state, reason, actor::text AS actor, handoff_id"
-                " FROM routing.transition WHERE lead_id = ANY($1::text[]) ORDER BY transition_id",
-                ids,
-            )
-            decisions = await connection.fetch(
-                "SELECT decision_id AS id, cycle, at, person_id, queue, policy_version,"
-                " body ->> 'reason' AS reason FROM routing.decision"
-                " WHERE lead_id = ANY($1::text[]) ORDER BY at",
-                ids,
-            )
-            parked = await connection.fetch(
-                "SELECT parked_id AS id, act, why, at FROM routing.parked_command"
-                " WHERE lead_id = ANY($1::text[]) ORDER BY at",
-                ids,
-            )
+            history = await _history(connection, ids)
             clocks = await _clocks(connection, "lead_id", survivor)
-            held = [handoff_of(row) for row in handoffs]
-            delays = await _delays(connection, held)
+            handoffs = await _handoffs_of(connection, ids)
         record = file.record
         return {
             "lead_id": survivor,
@@ -171,13 +150,9 @@ class PostgresReads:
             "rejected_by": sorted(record.rejected_by),
             "do_not_contact": record.do_not_contact,
             "handoff_id": file.handoff.id if file.handoff else None,
-            "handoffs": [
-                handoff_view(one) | {"delay": delay} for one, delay in zip(held, delays, strict=True)
-            ],
+            "handoffs": handoffs,
             "clocks": clocks,
-            "transitions": [dict(row) | {"actor": msgspec.json.decode(row["actor"])} for row in transitions],
-            "decisions": [dict(row) for row in decisions],
-            "parked": [dict(row) for row in parked],
+            **history,
         }
 
     async def policy(self) -> Page | None:
@@ -242,6 +217,42 @@ async def _delays(connection: Connection, handoffs: Sequence[Handoff]) -> list[d
     noted = {row["decision_id"]: _DELAY.decode(row["delay"]) for row in rows}
     now = datetime.now(UTC)
     return [delay_view(handoff, noted.get(handoff.decision_id), now) for handoff in handoffs]
+
+
+async def _handoffs_of(connection: Connection, lead_ids: Sequence[str]) -> list[Page]:
+    """Return the hand-offs of a lead under all the ids it has had, oldest first, each with its delay."""
+    rows = await connection.fetch(
+        f"SELECT {HANDOFF_LIST} FROM routing.handoff WHERE lead_id = ANY($1::text[])"
+        " ORDER BY assigned_at, seq",
+        lead_ids,
+    )
+    held = [handoff_of(row) for row in rows]
+    delays = await _delays(connection, held)
+    return [handoff_view(one) | {"delay": delay} for one, delay in zip(held, delays, strict=True)]
+
+
+async def _history(connection: Connection, lead_ids: Sequence[str]) -> Page:
+    """Return what a lead went through under all the ids it has had, oldest first."""
+    transitions = await connection.fetch(
+        "SELECT lead_id, cycle, at, from_state, to_state, reason, actor::text AS actor, handoff_id"
+        " FROM routing.transition WHERE lead_id = ANY($1::text[]) ORDER BY transition_id",
+        lead_ids,
+    )
+    decisions = await connection.fetch(
+        "SELECT decision_id AS id, cycle, at, person_id, queue, policy_version, body ->> 'reason' AS reason"
+        " FROM routing.decision WHERE lead_id = ANY($1::text[]) ORDER BY at",
+        lead_ids,
+    )
+    parked = await connection.fetch(
+        "SELECT parked_id AS id, act, why, at FROM routing.parked_command"
+        " WHERE lead_id = ANY($1::text[]) ORDER BY at",
+        lead_ids,
+    )
+    return {
+        "transitions": [dict(row) | {"actor": msgspec.json.decode(row["actor"])} for row in transitions],
+        "decisions": [dict(row) for row in decisions],
+        "parked": [dict(row) for row in parked],
+    }
 
 
 async def _merged_into(connection: Connection, survivor: str) -> list[str]:
