@@ -1,6 +1,6 @@
 """Locking leads, loading what hangs on them, writing it back: always by sets, leads first and sorted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,14 +59,13 @@ async def resolve(connection: Connection, lead_ids: Sequence[str]) -> dict[str, 
 
 
 async def lock(
-    connection: Connection, lead_ids: Sequence[str], *, create_at: datetime | None = None, skip: bool = False
+    connection: Connection, lead_ids: Sequence[str], *, made: Collection[str] = (), skip: bool = False
 ) -> dict[str, LeadFile]:
-    """Lock leads in the order of their ids and load them; with `create_at` unknown ones are made.
+    """Lock leads in the order of their ids and load them; of those just `made` nothing is known.
 
     With `skip`, leads that somebody else holds are left out.
     """
     wanted = sorted(set(lead_ids))
-    made = await _create(connection, wanted, create_at) if create_at is not None else set()
     rows = await connection.fetch(
         f"SELECT {', '.join(LEAD)} FROM routing.lead WHERE lead_id = ANY($1::text[])"
         f" ORDER BY lead_id FOR UPDATE {'SKIP LOCKED' if skip else ''}",
@@ -75,6 +74,14 @@ async def lock(
     files = {row["lead_id"]: _file(row, known=row["lead_id"] not in made) for row in rows}
     await _load(connection, files)
     return files
+
+
+async def lock_or_create(
+    connection: Connection, lead_ids: Sequence[str], at: datetime | None
+) -> dict[str, LeadFile]:
+    """The same, but unknown leads are made, at the instant `at` or else at the database's."""
+    made = await _create(connection, sorted(set(lead_ids)), at)
+    return await lock(connection, lead_ids, made=made)
 
 
 async def read(connection: Connection, lead_id: str) -> LeadFile | None:
@@ -109,13 +116,13 @@ def clock_of(body: str) -> Clock:
     return _CLOCK.decode(body)
 
 
-async def _create(connection: Connection, lead_ids: Sequence[str], at: datetime) -> set[str]:
+async def _create(connection: Connection, lead_ids: Sequence[str], at: datetime | None) -> set[str]:
     rows = await connection.fetch(
         """
         INSERT INTO routing.lead (lead_id, state, since, cycle, recycles, last_seq, reassigns, tried,
                                   rejected_by, reason, do_not_contact, epoch, revision, score, created_at)
-        SELECT id, 'nurturing', $2, 1, 0, 0, 0, '{}', '{}', '', false, 0, 0, 0, $2
-        FROM unnest($1::text[]) AS id ORDER BY id
+        SELECT id, 'nurturing', made_at, 1, 0, 0, 0, '{}', '{}', '', false, 0, 0, 0, made_at
+        FROM unnest($1::text[]) AS id, coalesce($2::timestamptz, statement_timestamp()) AS made_at ORDER BY id
         ON CONFLICT DO NOTHING RETURNING lead_id
         """,
         list(lead_ids),

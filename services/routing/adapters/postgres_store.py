@@ -46,9 +46,11 @@ class PostgresStore:
         return {row["lead_id"]: row["from_id"] for row in rows}
 
     async def lock(
-        self, lead_ids: Sequence[str], *, create_at: datetime | None = None, skip: bool = False
+        self, lead_ids: Sequence[str], *, create: bool = False, skip: bool = False
     ) -> dict[str, LeadFile]:
-        return await lead_files.lock(self._connection, lead_ids, create_at=create_at, skip=skip)
+        if create:
+            return await lead_files.lock_or_create(self._connection, lead_ids, self._now)
+        return await lead_files.lock(self._connection, lead_ids, skip=skip)
 
     async def handoffs(self, handoff_ids: Sequence[str]) -> Mapping[str, Handoff]:
         return await lead_files.handoffs(self._connection, handoff_ids)

@@ -31,9 +31,12 @@ class Store(Protocol):
         ...
 
     async def lock(
-        self, lead_ids: Sequence[str], *, create_at: datetime | None = None, skip: bool = False
+        self, lead_ids: Sequence[str], *, create: bool = False, skip: bool = False
     ) -> dict[str, LeadFile]:
-        """Lock leads, sorted; make unknown ones at `create_at`; `skip` leaves out those held elsewhere."""
+        """Lock leads, sorted; `create` makes unknown ones; `skip` leaves out those held elsewhere.
+
+        What holds now (`terms`) is asked after it: else an earlier instant would follow a later one.
+        """
         ...
 
     async def handoffs(self, handoff_ids: Sequence[str]) -> Mapping[str, Handoff]:

@@ -19,7 +19,6 @@ SCORING = Actor("rule", "snapshot")
 
 async def receive_snapshots(store: Store, messages: Sequence[Message]) -> Desk:
     """Handle a batch in one transaction: redirects, latest snapshots, lifecycle, decisions. Saves."""
-    terms = await store.terms()
     pairs = list(_pairs(messages))
     named = {lead_id for pair in pairs for lead_id in pair} | {message.lead_id for message in messages}
     for message in messages:
@@ -27,10 +26,10 @@ async def receive_snapshots(store: Store, messages: Sequence[Message]) -> Desk:
             named |= {message.new_lead_id}
     gone = await store.resolve(sorted(named))
     wanted = {gone.get(lead_id, lead_id) for lead_id in named}
-    files = await store.lock(sorted(wanted), create_at=terms.now)
+    files = await store.lock(sorted(wanted), create=True)
     if len(files) != len(wanted) or set(await store.resolve(sorted(wanted))):
         raise LeadsMoved
-    desk = Desk(terms, files, redirects=dict(gone))
+    desk = Desk(await store.terms(), files, redirects=dict(gone))
     split = [message.new_lead_id for message in messages if isinstance(message, LeadUnmerged)]
     desk.split = dict(await store.splits(split)) if split else {}
     for message in messages:

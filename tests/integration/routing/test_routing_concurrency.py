@@ -9,9 +9,12 @@ from datetime import timedelta
 import pytest
 
 from services.routing.domain import lifecycle
-from services.routing.usecases.act_on_handoff import LeadsMoved, NotFound
+from services.routing.domain.lifecycle import Actor
+from services.routing.usecases.act_on_handoff import LeadsMoved, NotFound, act_on_handoff
+from services.routing.usecases.receive_snapshots import receive_snapshots
 from shared.contracts import handoffs as told
 from tests.integration.routing.desk_support import T0, Office, a_policy, a_snapshot, merged
+from tests.support.eventually import eventually
 
 LEADS = [f"ld_{number:02}" for number in range(12)]
 REFUSED = (lifecycle.IllegalMove, lifecycle.HandoffClosed, LeadsMoved, NotFound)
@@ -81,6 +84,33 @@ async def test_everything_at_once_leaves_every_lead_in_one_state_with_its_clock(
         assert not await connection.fetch(
             "SELECT lead_id FROM routing.handoff WHERE closed_at IS NULL GROUP BY lead_id HAVING count(*) > 1"
         )
+
+
+async def test_what_waits_for_a_lead_happens_after_what_it_waited_for(office: Office) -> None:
+    await office.receive(a_snapshot("ld_1"), a_snapshot("ld_2"))
+
+    async def merge() -> None:
+        async with office.database.transaction() as tx:
+            await receive_snapshots(office.store_of(tx, None), [merged("ld_2", "ld_1")])
+
+    async with office.database.transaction() as tx:
+        store = office.store_of(tx, None)
+        (held,) = (await store.lock(["ld_1"])).values()
+        merging = asyncio.create_task(merge())
+        await eventually(lambda: _waits_for_a_lock(office))
+        assert held.handoff is not None
+        await act_on_handoff(store, held.handoff.id, lifecycle.Accept(), Actor("person", "ann"), "accept")
+    await merging
+
+    async with office.database.connection() as connection:
+        rows = await connection.fetch("SELECT type, time FROM routing.outbox WHERE key = 'ld_1' ORDER BY id")
+    assert rows[-1]["type"] != told.ACCEPTED, "the merge is told as well"
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+
+
+async def _waits_for_a_lock(office: Office) -> bool:
+    async with office.database.connection() as connection:
+        return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 async def _unless_refused(work: Awaitable[object]) -> None:
