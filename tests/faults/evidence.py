@@ -28,8 +28,15 @@ TABLES = {
     "handoffs": "SELECT handoff_id, lead_id, cycle, seq, state, assigned_at, accepted_at, contacted_at,"
     " closed_at, outcome, acts FROM routing.handoff",
     "acts": "SELECT handoff_id, act, actor FROM routing.act",
-    "clocks": "SELECT clock_id, lead_id, kind, state, started_at, due_at, stopped_at, breached_at, body"
-    " FROM routing.clock",
+    "parked": "SELECT parked_id, act, body FROM routing.parked_command",
+    "transitions": "SELECT lead_id, handoff_id, actor FROM routing.transition WHERE actor ->> 'kind' = 'crm'",
+    "redirects": "SELECT lead_id, survivor_id, at FROM routing.redirect",
+    "splits": "SELECT lead_id, from_id, at FROM routing.split",
+    "scoring_redirects": "SELECT lead_id, survivor_id FROM scoring.redirect",
+    "hand_links": "SELECT a, b, event_id::text FROM scoring.link l"
+    " WHERE NOT EXISTS (SELECT FROM scoring.timeline t WHERE t.event_id = l.event_id)",
+    "clocks": "SELECT clock_id, lead_id, handoff_id, kind, state, started_at, due_at, stopped_at,"
+    " breached_at, body FROM routing.clock",
     "outages": "SELECT began_at, ended_at FROM routing.outage",
     "snapshots": "SELECT s.lead_id, s.epoch, s.revision, r.epoch AS routing_epoch,"
     " r.revision AS routing_revision, d.survivor_id FROM scoring.snapshot s"

@@ -1,35 +1,36 @@
 """A CRM that follows the feed through all faults, from cursor to cursor."""
 
-import threading
+import random
 from typing import Any
 
 import httpx2
 
 from tests.faults.clients import Halt, http
 from tests.faults.machine import Machine
+from tests.faults.part import Part
 
 WAIT_SECONDS = 2
 PATH = "/v1/events"
 
 
-class Follower(threading.Thread):
-    """Reads until the run ends; `catch_up` reads the rest. `seen`: ids in the order in which they came."""
+class Follower(Part):
+    """Reads until the run ends; `catch_up` reads the rest. `seen`: ids in the order in which they came.
 
-    def __init__(self, machine: Machine, halt: Halt) -> None:
-        super().__init__(name="follower", daemon=True)
+    Each page comes from the one or the other instance: a cursor is good for both.
+    """
+
+    def __init__(self, machine: Machine, halt: Halt, seed: int) -> None:
+        super().__init__("follower")
         self._machine = machine
         self._halt = halt
+        self._rng = random.Random(f"follower {seed}")
         self._cursor: str | None = None
         self.seen: list[str] = []
-        self.failed: BaseException | None = None
 
-    def run(self) -> None:
-        try:
-            with http(self._machine, "read") as client:
-                while not self._halt.ending():
-                    self._read(client, wait=WAIT_SECONDS)
-        except BaseException as failed:
-            self.failed = failed
+    def work(self) -> None:
+        with http(self._machine, "read") as client:
+            while not self._halt.ending():
+                self._read(client, wait=WAIT_SECONDS)
 
     def catch_up(self) -> None:
         """Read what came since, once everything is quiet."""
@@ -43,7 +44,7 @@ class Follower(threading.Thread):
         if self._cursor:
             parameters["after"] = self._cursor
         try:
-            answer = client.get(self._machine.base(PATH) + PATH, params=parameters)
+            answer = client.get(self._rng.choice(self._machine.doors(PATH)).url + PATH, params=parameters)
         except httpx2.TransportError:
             self._halt.pause()
             return 0

@@ -14,13 +14,14 @@ Outcome = Literal["invoke", "ok", "fail", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. `op` says what kind of operation, `id` which one; `told` is what the answer said."""
+    """One line. `op` says what kind of operation, `id` which one; `told` is what `via` answered."""
 
     at: float
     op: str
     id: str
     outcome: Outcome
     told: Any = None
+    via: str = ""
 
 
 class Journal:
@@ -31,10 +32,10 @@ class Journal:
         self._file = path.open("a", buffering=1)
         self._lock = threading.Lock()
 
-    def note(self, op: str, ids: list[str], outcome: Outcome, told: Any = None) -> None:
+    def note(self, op: str, ids: list[str], outcome: Outcome, told: Any = None, via: str = "") -> None:
         """Write one line for each id."""
-        at = time.time()
-        lines = [json.dumps({"at": at, "op": op, "id": one, "outcome": outcome, "told": told}) for one in ids]
+        line = {"at": time.time(), "op": op, "outcome": outcome, "told": told, "via": via}
+        lines = [json.dumps(line | {"id": one}) for one in ids]
         with self._lock:
             self._file.write("\n".join(lines) + "\n")
 

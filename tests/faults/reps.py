@@ -2,16 +2,12 @@
 
 import hashlib
 import random
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-import httpx2
-
-from tests.faults.clients import Halt, attempt, http
-from tests.faults.journal import Journal
-from tests.faults.machine import Machine
+from tests.faults.clients import Caller, Halt
+from tests.faults.part import Part
 
 # What a rep does with a hand-off, one act after the other; `2` behind an act: the button is hit twice.
 HABITS: tuple[tuple[str, ...], ...] = (
@@ -28,9 +24,13 @@ HABITS: tuple[tuple[str, ...], ...] = (
     ("hand-back2",),
     ("accept", "hand-back"),
     ("junk",),
+    ("pause2", "resume", "accept", "pause", "contact"),
+    ("pause", "accept", "pause2", "resume2", "pause", "contact", "qualify"),
 )
+PAUSES = ("pause", "resume")
 BODIES: dict[str, dict[str, Any]] = {
     "reject": {"reason": "no_budget"},
+    "pause": {"reason": "meeting"},
     "junk": {"reason": "junk"},
     "contact": {"channel": "phone"},
     "qualify": {"stage": "qualified", "amount": 1000, "currency": "EUR"},
@@ -43,63 +43,54 @@ def habit(handoff_id: str) -> tuple[str, ...]:
     return HABITS[hashlib.sha256(handoff_id.encode()).digest()[0] % len(HABITS)]
 
 
-class Desk(threading.Thread):
+class Desk(Part):
     """The people's side of routing: looks at open hand-offs and does the next act of each."""
 
-    def __init__(self, machine: Machine, journal: Journal, halt: Halt, seed: int) -> None:
-        super().__init__(name="desk", daemon=True)
-        self._machine = machine
-        self._journal = journal
+    def __init__(self, caller: Caller, halt: Halt, seed: int) -> None:
+        super().__init__("desk")
+        self._caller = caller
         self._halt = halt
         self._rng = random.Random(f"desk {seed}")
         self._done: dict[str, int] = {}
         self._twice = ThreadPoolExecutor(2)
-        self.failed: BaseException | None = None
 
-    def run(self) -> None:
+    def work(self) -> None:
         try:
-            with http(self._machine, "work") as client:
-                while not self._halt.ending():
-                    for handoff in self._open_handoffs(client):
-                        if not self._halt.ending():
-                            self._next_act(client, handoff)
-                    time.sleep(0.2)
-        except BaseException as failed:
-            self.failed = failed
+            while not self._halt.ending():
+                for handoff in self._open_handoffs():
+                    if not self._halt.ending():
+                        self._next_act(handoff)
+                self._halt.pause()
         finally:
             self._twice.shutdown()
 
-    def _open_handoffs(self, client: httpx2.Client) -> list[dict[str, Any]]:
-        try:
-            answer = client.get(
-                self._machine.base("/v1/handoffs") + "/v1/handoffs", params={"open": "true", "limit": 200}
-            )
-        except httpx2.TransportError:
-            return []
-        found: list[dict[str, Any]] = answer.json()["data"] if answer.is_success else []
+    def _open_handoffs(self) -> list[dict[str, Any]]:
+        answer = self._caller.read("/v1/handoffs", {"open": "true", "limit": 200})
+        found: list[dict[str, Any]] = answer["data"] if answer else []
         self._rng.shuffle(found)
         return found
 
-    def _next_act(self, client: httpx2.Client, handoff: dict[str, Any]) -> None:
+    def _next_act(self, handoff: dict[str, Any]) -> None:
         at = self._done.get(handoff["id"], 0)
         acts = habit(handoff["id"])
         if at >= len(acts) or self._rng.randrange(3) == 0:
             return
         self._done[handoff["id"]] = at + 1
         name, hits = acts[at].removesuffix("2"), 2 if acts[at].endswith("2") else 1
-        clicks = [self._twice.submit(self._act, client, handoff, name) for _ in range(hits)]
+        act = self._act if name not in PAUSES else partial(self._pause, number=at)
+        clicks = [self._twice.submit(act, handoff, name) for _ in range(hits)]
         for click in clicks:
             click.result()
 
-    def _act(self, client: httpx2.Client, handoff: dict[str, Any], name: str) -> None:
+    def _act(self, handoff: dict[str, Any], name: str) -> None:
         verb = "reject" if name == "junk" else name
-        path = f"/v1/handoffs/{handoff['id']}/{verb}"
         body = {"by": handoff["person_id"], **BODIES.get(name, {})}
-        key = [f"{handoff['id']} {verb}"]
-        while not self._halt.given_up():
-            self._journal.note("act", key, "invoke")
-            outcome, told = attempt(client, self._machine, "POST", path, json=body)
-            self._journal.note("act", key, outcome, told)
-            if outcome != "unknown":
-                return
-            time.sleep(0.2)
+        path = f"/v1/handoffs/{handoff['id']}/{verb}"
+        self._caller.deliver("act", [f"{handoff['id']} {verb}"], path, json=body)
+
+    def _pause(self, handoff: dict[str, Any], name: str, *, number: int) -> None:
+        """Pause or resume the clock. A pause is known by its key: two clicks are one pause."""
+        key = f"{handoff['id']} {number}"
+        body = {"by": handoff["person_id"], **BODIES.get(name, {})}
+        path = f"/v1/handoffs/{handoff['id']}/{name}"
+        self._caller.deliver(name, [key], path, json=body, headers={"idempotency-key": key})

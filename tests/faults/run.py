@@ -7,25 +7,36 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.checks import arrivals, clocks, handoffs, settled
+from tests.faults.checks import arrivals, clocks, commands, handoffs, settled
 from tests.faults.checks.scores import scores_equal_a_recomputation
-from tests.faults.clients import HEALED_SECONDS, Halt, Poster, http
+from tests.faults.clients import HEALED_SECONDS, Caller, Halt, Poster, http
 from tests.faults.controller import Controller
+from tests.faults.crm import Crm
 from tests.faults.evidence import Evidence, gather, wait_until_quiet
 from tests.faults.follower import Follower
 from tests.faults.journal import Journal
-from tests.faults.machine import Apart, Machine, Standalone
+from tests.faults.machine import Machine
+from tests.faults.machines import Apart, Standalone
+from tests.faults.part import Part
 from tests.faults.reps import Desk
 from tests.faults.schedule import faults
+from tests.faults.steward import Steward
 from tests.faults.traffic import Visitors
 
 MACHINES: dict[str, type[Standalone] | type[Apart]] = {"standalone": Standalone, "apart": Apart}
 POLICY = Path(__file__).with_name("policy.yaml")
 CLIENTS = 3
+SCOPES = ("ingest", "work", "admin")
 SHOWN = 5
 
 Check = Callable[[Evidence], Iterator[str]]
-CHECKS: tuple[Check, ...] = (*arrivals.CHECKS, *handoffs.CHECKS, *clocks.CHECKS, *settled.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *arrivals.CHECKS,
+    *handoffs.CHECKS,
+    *commands.CHECKS,
+    *clocks.CHECKS,
+    *settled.CHECKS,
+)
 
 
 @dataclass(slots=True)
@@ -95,18 +106,27 @@ def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
 def _work(machine: Machine, journal: Journal, seed: int, halt: Halt) -> tuple[Controller, Follower]:
     """Let clients, reps and the controller work until the end, and everything begun has ended."""
     controller = Controller(machine, journal, faults(seed, machine.victims), halt.ends_at)
-    follower = Follower(machine, halt)
-    threads: list[Controller | Poster | Desk | Follower] = [controller, follower]
-    threads.append(Desk(machine, journal, halt, seed))
+    follower = Follower(machine, halt, seed)
+    callers = {scope: Caller(machine, journal, halt, scope, f"{scope} {seed}") for scope in SCOPES}
+    parts: list[Part] = [
+        controller,
+        follower,
+        Desk(callers["work"], halt, seed),
+        Crm(callers["work"], halt, seed),
+        Steward(callers["admin"], halt, seed),
+    ]
     for number in range(CLIENTS):
         visitors = Visitors(seed, f"c{number}", forms_percent=35)
-        threads.append(Poster(machine, journal, halt, visitors, rate=2.0, seed=seed + number))
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-        if thread.failed is not None:
-            raise thread.failed
+        parts.append(Poster(callers["ingest"], halt, visitors, rate=2.0, seed=f"{seed} {number}"))
+    for part in parts:
+        part.start()
+    for part in parts:
+        part.join()
+    for caller in callers.values():
+        caller.close()
+    for part in parts:
+        if part.failed is not None:
+            raise part.failed
     return controller, follower
 
 

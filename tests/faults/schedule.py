@@ -5,35 +5,55 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["kill", "freeze", "freeze_and_kill"]
-HOWS: tuple[How, ...] = ("kill", "kill", "freeze", "freeze_and_kill")
-# What a blow to the server hits: all its processes, its first one, or one that serves a connection.
-PARTS = ("all", "first", "one")
+# `cut`: PostgreSQL ends the connections of everybody, as an administrator does.
+How = Literal["kill", "freeze", "freeze_and_kill", "cut"]
+Blow = tuple[How, str]
+BLOWS: tuple[Blow, ...] = (("kill", "all"), ("kill", "all"), ("freeze", "all"), ("freeze_and_kill", "all"))
+# Killed, a server loses all its processes, its first one, or one that serves a connection: three recoveries.
+SERVER_BLOWS: tuple[Blow, ...] = (*BLOWS[1:], ("kill", "first"), ("kill", "one"), ("cut", "all"))
+# Of a hundred blows this many meet a second victim while the first is frozen or recovers.
+DOUBLE_PERCENT = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """After `pause` seconds strike `victim`; a frozen one is held for `held` seconds."""
+    """After `pause` seconds strike `victim`; a frozen one is held for `held` seconds.
+
+    `then`: a second blow, its pause counted from when the first victim is frozen or has been killed.
+    """
 
     pause: float
     victim: str
     how: How
     held: float
     part: str = "all"
+    then: "Fault | None" = None
 
 
 def faults(seed: int, victims: Sequence[str], *, calm: float = 8.0) -> Iterator[Fault]:
     """Give faults without end; in each round every victim once. Each round after the first starts calm."""
     rng = random.Random(f"faults {seed}")
+    dealers = {victim: _deal(rng, SERVER_BLOWS if victim == "postgres" else BLOWS) for victim in victims}
+
+    def draw(victim: str, pause: float, then: Fault | None = None) -> Fault:
+        how, part = next(dealers[victim])
+        held = rng.choice((0.3, 1.0, 2.5, 4.0, 7.0)) if how.startswith("freeze") else 0.0
+        return Fault(pause, victim, how, held, part, then)
+
     pause = 0.0
     while True:
-        order = list(victims)
-        rng.shuffle(order)
-        for victim in order:
-            how = rng.choice(HOWS)
-            # A server whose first process is stopped or that lost one child: three different recoveries.
-            part = rng.choice(PARTS) if victim == "postgres" and how == "kill" else "all"
-            held = 0.0 if how == "kill" else rng.choice((0.3, 1.0, 2.5, 4.0, 7.0))
-            yield Fault(pause + rng.uniform(0.2, 2.0), victim, how, held, part)
+        for victim in rng.sample(victims, len(victims)):
+            then = None
+            if rng.randrange(100) < DOUBLE_PERCENT:
+                # A supervisor comes back only once all is well: it is never the second.
+                other = rng.choice([one for one in victims if one not in (victim, "up")])
+                then = draw(other, rng.uniform(0.0, 1.5))
+            yield draw(victim, pause + rng.uniform(0.2, 2.0), then)
             pause = 0.0
         pause = calm
+
+
+def _deal(rng: random.Random, blows: Sequence[Blow]) -> Iterator[Blow]:
+    """Deal every blow once before any comes again."""
+    while True:
+        yield from rng.sample(blows, len(blows))

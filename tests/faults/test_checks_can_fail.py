@@ -11,7 +11,7 @@ import pytest
 
 from shared.contracts import handoffs as told
 from shared.ids import event_id
-from tests.faults.checks import arrivals, clocks, handoffs, settled
+from tests.faults.checks import arrivals, clocks, commands, handoffs, settled
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence
 from tests.faults.journal import Entry
@@ -38,11 +38,33 @@ def event(sequence: int, type: str, seconds: float, **data: Any) -> dict[str, An
     }
 
 
+def done(op: str, name: str, status: int, **body: Any) -> Entry:
+    return Entry(0, op, name, "ok" if status < 400 else "fail", [status, json.dumps(body)])
+
+
+def paused(clock: Mapping[str, Any], *spans: tuple[float, float]) -> dict[str, Any]:
+    """A clock paused from and until these seconds, each pause with what is left of two seconds."""
+    pauses = [
+        {
+            "reason": "meeting",
+            "started_at": at(began).isoformat(),
+            "limit_at": at(began + 2).isoformat(),
+            "ended_at": at(ended).isoformat(),
+        }
+        for began, ended in spans
+    ]
+    return {**clock, "body": {**clock["body"], "pauses": pauses}}
+
+
 def good() -> Evidence:
     """One lead whose first rep let two seconds pass, and whose second accepted, twice."""
-    terms = {"warnings": [1], "target_seconds": 2, "ladder": [{"after_seconds": 1}]}
-    clock = {"lead_id": "ld_1", "kind": "accept", "body": {"terms": terms}}
-    handoff = {"lead_id": "ld_1", "cycle": 1}
+    terms = {
+        "warnings": [1], "target_seconds": 2, "ladder": [{"after_seconds": 1}],
+        "pauses": [{"reason": "meeting", "limit_seconds": 2}],
+    }  # fmt: skip
+    clock = {"lead_id": "ld_1", "kind": "accept", "body": {"terms": terms, "pauses": []}}
+    handoff = {"lead_id": "ld_1", "cycle": 1, "acts": []}
+    won = {"name": "accept", "by": "crm-1.accept", "at": at(3.5).isoformat()}
     same = [200, '{"state":"accepted"}']
     return Evidence(
         tables={
@@ -55,12 +77,20 @@ def good() -> Evidence:
             "letters": [],
             "handoffs": [
                 handoff | {"handoff_id": "ho_1", "closed_at": at(3.1)},
-                handoff | {"handoff_id": "ho_2", "closed_at": None},
+                handoff | {"handoff_id": "ho_2", "closed_at": None, "acts": [won]},
             ],
+            "parked": [{"parked_id": "pk_1", "act": "win", "body": {"note": "crm-2.win.0"}}],
+            "transitions": [],
+            "redirects": [{"lead_id": "ld_2", "survivor_id": "ld_1", "at": at(-5)}],
+            "splits": [{"lead_id": "ld_3", "from_id": "ld_1", "at": at(-4)}],
+            "scoring_redirects": [{"lead_id": "ld_2", "survivor_id": "ld_1"}],
+            "hand_links": [{"a": "e ada@example.com", "b": "e home@example.com", "event_id": "by hand"}],
             "acts": [{"handoff_id": "ho_2", "act": "accept", "actor": "ana"}],
             "clocks": [
-                clock | {"clock_id": "ck_1", "started_at": at(0), "stopped_at": at(3.1)},
-                clock | {"clock_id": "ck_2", "started_at": at(3.1), "stopped_at": at(3.5)},
+                clock
+                | {"clock_id": "ck_1", "handoff_id": "ho_1", "started_at": at(0), "stopped_at": at(3.1)},
+                paused(clock, (3.2, 4.2))
+                | {"clock_id": "ck_2", "handoff_id": "ho_2", "started_at": at(3.1), "stopped_at": at(3.5)},
             ],
             "outages": [],
             "snapshots": [
@@ -90,6 +120,12 @@ def good() -> Evidence:
             Entry(0, "form", "f-1", "unknown", [503, ""]),
             Entry(0, "form", "f-1", "ok", [200, ""]),
             *(Entry(0, "act", "ho_2 accept", outcome, same) for outcome in ("invoke", "ok", "ok")),
+            done("feedback", "crm-1.accept.0", 200, changed=True, parked_id=None),
+            done("feedback", "crm-1.accept.1", 200, changed=False, parked_id=None),
+            done("feedback", "crm-2.win.0", 202, changed=False, parked_id="pk_1"),
+            done("pause", "ho_2 0", 200, paused="meeting"),
+            done("merge", "merge-1 ld_1 ld_2", 200, lead_id="ld_1"),
+            done("unmerge", "unmerge-1 ld_1", 200, lead_id="ld_1", new_lead_id="ld_3"),
         ],
         disturbances=[],
         status={},
@@ -131,12 +167,46 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (arrivals.nobody_waits_for_long, journal_of(Entry(0, "event", "m-1", "unknown", "ReadTimeout"))),
     (arrivals.no_fault_is_ours, journal_of(Entry(0, "event", "m-1", "unknown", [500, ""]))),
     (handoffs.never_two_open, changed("handoffs", 0, closed_at=at(3.2))),
+    (handoffs.never_two_open, changed("handoffs", 0, lead_id="ld_9")),
     (handoffs.feed_tells_each_once, with_feed(1, 2, 3, 4, 6, 7)),
     (handoffs.feed_tells_each_once, with_feed(1, 1, 2, 3, 4, 5, 6, 7)),
     (handoffs.clicks_count_once, with_table("acts", keep=0)),
     (handoffs.clicks_count_once, journal_of(Entry(0, "act", "ho_2 accept", "ok", [200, "other"]))),
     (handoffs.clicks_count_once, journal_of(Entry(0, "act", "ho_2 accept", "fail", [409, ""]))),
     (handoffs.reps_are_refused_for_cause, journal_of(Entry(0, "act", "ho_1 accept", "fail", [404, ""]))),
+    (commands.feedback_is_never_refused, journal_of(done("feedback", "crm-1.accept.0", 409))),
+    (
+        commands.feedback_is_never_refused,
+        journal_of(done("feedback", "crm-1.accept.0", 200, changed=False, parked_id=None)),
+    ),
+    (commands.illegal_feedback_is_parked_once, with_table("parked", keep=0)),
+    (commands.illegal_feedback_is_parked_once, with_table("parked", good().tables["parked"][0])),
+    (
+        commands.illegal_feedback_is_parked_once,
+        with_table("parked", {"parked_id": "pk_2", "body": {"note": "crm-1.accept.1"}}),
+    ),
+    (commands.feedback_counts_once, changed("handoffs", 1, acts=[])),
+    (commands.feedback_counts_once, changed("handoffs", 1, acts=[*good().tables["handoffs"][1]["acts"]] * 2)),
+    (
+        commands.feedback_counts_once,
+        with_table("transitions", {"handoff_id": None, "actor": {"by": "crm-2.win"}}),
+    ),
+    (commands.pauses_count_once, changed("clocks", 1, body=good().tables["clocks"][0]["body"])),
+    (commands.pauses_count_once, changed("clocks", 0, body=good().tables["clocks"][1]["body"])),
+    (commands.pauses_count_once, journal_of(done("pause", "ho_1 0", 404))),
+    (commands.merges_count_once, with_table("scoring_redirects", keep=0)),
+    (commands.merges_count_once, with_table("hand_links", keep=0)),
+    (commands.merges_count_once, with_table("hand_links", {"a": "one more"})),
+    (commands.unmerges_count_once, with_table("splits", keep=0)),
+    (
+        commands.unmerges_count_once,
+        with_table("splits", {"lead_id": "ld_4", "from_id": "ld_1", "at": at(-3)}),
+    ),
+    (
+        commands.unmerges_count_once,
+        journal_of(done("unmerge", "unmerge-2 ld_1", 200, lead_id="ld_1", new_lead_id="ld_3")),
+    ),
+    (commands.stewards_are_refused_for_cause, journal_of(done("merge", "merge-2 ld_1 ld_2", 404))),
     (clocks.each_fires_once, with_feed(1, 2, 4, 5, 6, 7)),
     (clocks.each_fires_once, with_feed(1, 2, 2, 3, 4, 5, 6, 7)),
     (clocks.each_fires_once, changed("clocks", 0, stopped_at=at(1.5))),
@@ -145,6 +215,15 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (
         clocks.none_is_late,
         replace(changed("clocks", 0, started_at=at(-9)), disturbances=[Disturbance(at(-9), at(-8), "w", "")]),
+    ),
+    (clocks.none_is_early, changed("clocks", 0, body=paused(good().tables["clocks"][0], (0.5, 1.5))["body"])),
+    (
+        clocks.pauses_keep_their_limit,
+        changed("clocks", 1, body=paused(good().tables["clocks"][0], (3.2, 4.4), (4.5, 5.5))["body"]),
+    ),
+    (
+        clocks.pauses_keep_their_limit,
+        changed("clocks", 1, body=paused(good().tables["clocks"][0], (3.2, 4.2), (4.1, 4.5))["body"]),
     ),
     (settled.feed_is_dense, with_feed(2, 3, 4)),
     (settled.feed_is_dense, with_feed(1, 2, 4)),
@@ -183,13 +262,58 @@ def test_what_a_fault_delays_may_come_within_seconds_of_recovery() -> None:
     assert list(clocks.none_is_late(delayed)) == []
 
 
+def test_a_hand_off_is_followed_through_merges_and_splits() -> None:
+    evidence = with_table("splits", {"lead_id": "ld_4", "from_id": "ld_1", "at": at(3.2)})
+    rows = [dict(row) for row in evidence.tables["handoffs"]]
+    again = {**rows[1], "handoff_id": "ho_3", "closed_at": None}
+    rows[1]["lead_id"] = "ld_4"
+    parted = replace(
+        evidence,
+        tables={**evidence.tables, "handoffs": [*rows, again]},
+        feed=[*evidence.feed, event(8, told.ASSIGNED, 4, handoff_id="ho_3")],
+    )
+    assert list(handoffs.never_two_open(parted)) == []
+    rows[1]["lead_id"] = "ld_1"
+    assert list(handoffs.never_two_open(parted)) != []
+
+
+def test_who_clicks_again_after_a_time_out_may_be_sent_to_the_successor() -> None:
+    late = journal_of(Entry(at(4).timestamp(), "act", "ho_2 accept", "fail", [409, ""]))
+    rows = [dict(row) for row in late.tables["handoffs"]]
+
+    def closed(outcome: str, seconds: float) -> Evidence:
+        rows[1] |= {"closed_at": at(seconds), "outcome": outcome}
+        return replace(late, tables={**late.tables, "handoffs": rows})
+
+    assert list(handoffs.clicks_count_once(closed("timed_out", 3.9))) == []
+    assert list(handoffs.clicks_count_once(closed("timed_out", 4.1))) != []
+    acts = [{"handoff_id": "ho_2", "act": "reject", "actor": "ana"}]
+    refused = replace(
+        closed("rejected", 3.9),
+        journal=[Entry(at(4).timestamp(), "act", "ho_2 reject", "fail", [409, ""])],
+        tables={**late.tables, "handoffs": rows, "acts": acts},
+    )
+    assert list(handoffs.clicks_count_once(refused)) != []
+
+
+def test_a_pause_puts_off_what_comes_after_it() -> None:
+    pauses = [(at(1), at(3)), (at(4), at(5))]
+    assert clocks.after(at(0), 1, pauses) == at(1)
+    assert clocks.after(at(0), 1.5, pauses) == at(3.5)
+    assert clocks.after(at(0), 3, pauses) == at(6)
+
+
 def test_a_seed_gives_the_same_schedule_and_each_round_strikes_everybody() -> None:
     victims = ("api", "work", "postgres", "up")
-    drawn = list(islice(faults(7, victims), 12))
-    assert drawn == list(islice(faults(7, victims), 12))
-    assert drawn != list(islice(faults(8, victims), 12))
-    for start in (0, 4, 8):
+    drawn = list(islice(faults(7, victims), 80))
+    assert drawn == list(islice(faults(7, victims), 80))
+    assert drawn != list(islice(faults(8, victims), 80))
+    for start in range(0, 80, 4):
         assert sorted(fault.victim for fault in drawn[start : start + 4]) == sorted(victims)
+    second = [fault.then.victim for fault in drawn if fault.then and fault.then.victim != fault.victim]
+    assert second
+    assert "up" not in second
+    assert {"kill", "freeze", "freeze_and_kill", "cut"} <= {fault.how for fault in drawn}
 
 
 def test_a_journal_line_is_json_that_survives_a_crash(tmp_path: Any) -> None:

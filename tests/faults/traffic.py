@@ -12,6 +12,7 @@ TITLES = ("CEO", "Head of Marketing", "Director of Sales", "Engineer", "Student"
 LARGEST_BATCH = 40
 # Of a hundred items this many cannot be read and belong into quarantine.
 UNREADABLE_PERCENT = 1
+AGAIN_PERCENT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Visitors:
         return message | {"type": "page", "context": {"page": page}}
 
     def _form(self) -> Item:
-        person = self._person(new=True)
+        # Who comes back with a form raises a hand again: so a lead that has cooled down qualifies anew.
+        person = self._person(new=self._rng.randrange(100) >= AGAIN_PERCENT)
         token = f"form-{self._id()}"
         body = {
             "email": self._email(person, ""),

@@ -28,14 +28,15 @@ Featurer = Callable[[Mapping[str, Any], Collection[str]], dict[str, Any]]
 class Timeline:
     """Everything a score depends on. `activities` as received: any order, duplicates, two bodies under an id.
 
-    `links` None: those that the winning bodies assert, each stored when received. `cuts`: per identity, the
-    cycles told with their cuts.
+    `links` None: those that the winning bodies assert, each stored when received; `by_hand`: those of merges
+    by hand, besides. `cuts`: per identity, the cycles told with their cuts.
     """
 
     activities: Sequence[Activity]
     model: Model
     featurer: Featurer
     links: Sequence[Link] | None = None
+    by_hand: Sequence[Link] = ()
     hubs: Mapping[Identity, datetime] = field(default_factory=dict)
     never_links: Collection[tuple[Identity, Identity]] = ()
     cuts: Mapping[Identity, Collection[tuple[int, datetime | None]]] = field(default_factory=dict)
@@ -89,8 +90,9 @@ def _winners(activities: Iterable[Activity]) -> list[Activity]:
 
 def _links(timeline: Timeline, winners: Sequence[Activity]) -> list[Link]:
     if timeline.links is not None:
-        return list(timeline.links)
-    return [link for activity in winners for link in links_of(activity, activity.received_at)]
+        return [*timeline.links, *timeline.by_hand]
+    asserted = [link for activity in winners for link in links_of(activity, activity.received_at)]
+    return [*asserted, *timeline.by_hand]
 
 
 def _effective(link: Link, timeline: Timeline) -> bool:

@@ -84,13 +84,16 @@ def no_fault_is_ours(evidence: Evidence) -> Iterator[str]:
 
 def nobody_waits_for_long(evidence: Evidence) -> Iterator[str]:
     """An api that is not struck itself answers within 5 s, whatever has happened to all others."""
-    serving = [one for one in evidence.disturbances if one.victim == "up" or one.victim.endswith("api")]
     for entry in evidence.journal:
         if entry.outcome == "unknown" and entry.told == "ReadTimeout":
             until = datetime.fromtimestamp(entry.at, UTC)
             since = until - timedelta(seconds=PATIENCE_SECONDS)
-            if not any(one.begin <= until and one.end >= since for one in serving):
-                yield f"{entry.op} {entry.id} had no answer for {PATIENCE_SECONDS} s at {until.isoformat()}"
+            struck = [one for one in evidence.disturbances if entry.via in one.hit]
+            if not any(one.begin <= until and one.end >= since for one in struck):
+                yield (
+                    f"{entry.op} {entry.id} had no answer of {entry.via} for {PATIENCE_SECONDS} s"
+                    f" at {until.isoformat()}"
+                )
 
 
 CHECKS = (

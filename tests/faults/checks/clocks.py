@@ -1,12 +1,13 @@
 """Every warning and breach of every clock was recorded exactly once, never early, and in time.
 
-Recomputed from each clock's frozen terms by plain addition: the suite's calendars are always open.
+Recomputed from each clock's frozen terms and its pauses by plain addition: the calendars are always open.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from shared.contracts import handoffs as told
@@ -46,8 +47,7 @@ def _steps_of(clock: Row, fired: dict[tuple[str, str, int], list[datetime]]) -> 
     clock_id, terms, stopped = clock["clock_id"], clock["body"]["terms"], clock["stopped_at"]
 
     def due(seconds: int) -> datetime:
-        at: datetime = clock["started_at"] + timedelta(seconds=seconds)
-        return at
+        return after(clock["started_at"], seconds, pauses_of(clock))
 
     warned = sorted(fired.get((clock_id, "warned", 0), []))
     warnings: list[Any] = terms["warnings"]
@@ -63,6 +63,45 @@ def _steps_of(clock: Row, fired: dict[tuple[str, str, int], list[datetime]]) -> 
         yield Step(
             clock_id, f"rung {number}", at, tuple(fired.get((clock_id, "escalated", number), [])), stopped
         )
+
+
+Span = tuple[datetime, datetime]
+
+
+def pauses_of(clock: Row) -> list[Span]:
+    """Return the pauses of a clock, each ended by hand or by its limit, the earliest first."""
+    spans = []
+    for pause in clock["body"]["pauses"]:
+        began, limit = (datetime.fromisoformat(pause[name]) for name in ("started_at", "limit_at"))
+        ended = pause["ended_at"]
+        spans.append((began, min(datetime.fromisoformat(ended), limit) if ended else limit))
+    return sorted(spans)
+
+
+def after(start: datetime, seconds: float, pauses: Sequence[Span]) -> datetime:
+    """Return when `seconds` have passed outside the pauses."""
+    left = timedelta(seconds=seconds)
+    for began, ended in pauses:
+        if began - start >= left:
+            break
+        left -= began - start
+        start = ended
+    return start + left
+
+
+def pauses_keep_their_limit(evidence: Evidence) -> Iterator[str]:
+    """All pauses of a clock for one reason together last no longer than the reason's limit; none overlap."""
+    for clock in evidence.tables["clocks"]:
+        spans = pauses_of(clock)
+        limits = {rule["reason"]: rule["limit_seconds"] for rule in clock["body"]["terms"]["pauses"]}
+        used: defaultdict[str, timedelta] = defaultdict(timedelta)
+        for pause, (began, ended) in zip(clock["body"]["pauses"], spans, strict=True):
+            used[pause["reason"]] += ended - began
+        for reason, spent in used.items():
+            if spent > timedelta(seconds=limits.get(reason, 0)):
+                yield f"clock {clock['clock_id']} was paused {spent} for {reason}"
+        if any(one[1] > other[0] for one, other in pairwise(spans)):
+            yield f"clock {clock['clock_id']} was paused twice at once"
 
 
 def each_fires_once(evidence: Evidence) -> Iterator[str]:
@@ -121,4 +160,4 @@ def none_is_late(evidence: Evidence) -> Iterator[str]:
             yield f"clock {step.clock_id}: {step.kind} fired {seconds:.1f} s after recovery"
 
 
-CHECKS = (each_fires_once, none_is_early, none_is_late)
+CHECKS = (each_fires_once, none_is_early, none_is_late, pauses_keep_their_limit)

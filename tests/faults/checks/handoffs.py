@@ -1,29 +1,75 @@
 """At no instant two open hand-offs of one lead; what a rep was told has happened, once."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
 from shared.contracts import handoffs as told
-from tests.faults.evidence import Evidence
+from tests.faults.evidence import Evidence, Row
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A hand-off lay open on one lead during [begin, end)."""
+
+    lead_id: str
+    begin: datetime
+    end: datetime
+    handoff_id: str
+
+
 def never_two_open(evidence: Evidence) -> Iterator[str]:
-    """The intervals of a lead's hand-offs do not overlap, by the lead each was made for."""
-    closed = {row["handoff_id"]: row["closed_at"] or FOREVER for row in evidence.tables["handoffs"]}
-    spans = defaultdict(list)
+    """The intervals of a lead's hand-offs do not overlap, through all merges and splits."""
+    rows = {row["handoff_id"]: row for row in evidence.tables["handoffs"]}
+    passes = _passes(evidence)
+    spans: defaultdict[str, list[Span]] = defaultdict(list)
     for event in evidence.feed:
         if event["type"] == told.ASSIGNED:
             data = event["data"]
-            begin = datetime.fromisoformat(data["at"])
-            spans[data["lead_id"]].append((begin, closed[data["handoff_id"]], data["handoff_id"]))
-    for lead_id, found in spans.items():
-        for (_, end, one), (begin, _, other) in pairwise(sorted(found)):
-            if begin < end:
-                yield f"lead {lead_id}: {other} was opened before {one} was closed"
+            row = rows[data["handoff_id"]]
+            first = Span(
+                data["lead_id"],
+                datetime.fromisoformat(data["at"]),
+                row["closed_at"] or FOREVER,
+                row["handoff_id"],
+            )
+            found = next(_ways(first, row["lead_id"], passes), None)
+            if found is None:
+                yield f"hand-off {first.handoff_id} went from {first.lead_id} to {row['lead_id']} by no merge"
+            for span in found or ():
+                spans[span.lead_id].append(span)
+    for lead_id, of_lead in spans.items():
+        for one, other in pairwise(sorted(of_lead, key=lambda span: (span.begin, span.end))):
+            if other.begin < one.end:
+                yield f"lead {lead_id}: {other.handoff_id} was open before {one.handoff_id} was closed"
+
+
+# (lead, where its hand-off may go, at, whether it must)
+Pass = tuple[str, str, datetime, bool]
+
+
+def _passes(evidence: Evidence) -> list[Pass]:
+    """Return every merge, which takes what is open along, and every split, which may, in order of time."""
+    merged = [(row["lead_id"], row["survivor_id"], row["at"], True) for row in evidence.tables["redirects"]]
+    split = [(row["from_id"], row["lead_id"], row["at"], False) for row in evidence.tables["splits"]]
+    return sorted(merged + split, key=lambda one: one[2])
+
+
+def _ways(span: Span, last: str, passes: Sequence[Pass]) -> Iterator[list[Span]]:
+    """Give the ways in which a hand-off opened on `span.lead_id` may have come to lie on `last`."""
+    for number, (lead_id, to, at, must) in enumerate(passes):
+        if lead_id == span.lead_id and span.begin <= at <= span.end:
+            for rest in _ways(replace(span, lead_id=to, begin=at), last, passes[number + 1 :]):
+                yield [replace(span, end=at), *rest]
+            # One that a merge closes keeps the loser's name.
+            if must and at < span.end:
+                return
+    if span.lead_id == last:
+        yield [span]
 
 
 def feed_tells_each_once(evidence: Evidence) -> Iterator[str]:
@@ -39,23 +85,33 @@ def feed_tells_each_once(evidence: Evidence) -> Iterator[str]:
 
 
 def clicks_count_once(evidence: Evidence) -> Iterator[str]:
-    """An act that was answered 2xx is recorded, one that was refused is not; every answer is the same."""
+    """An act that was answered 2xx is recorded, one that was refused is not; every answer is the same.
+
+    Whoever clicks again once something else has closed the hand-off hears where it went (decision 63).
+    """
     done = {f"{row['handoff_id']} {row['act'].replace('_', '-')}" for row in evidence.tables["acts"]}
+    rows = {row["handoff_id"]: row for row in evidence.tables["handoffs"]}
     answers: defaultdict[str, set[str]] = defaultdict(set)
-    refused: dict[str, str] = {}
     for entry in evidence.journal:
         if entry.op == "act" and entry.outcome == "ok":
             answers[entry.id].add(entry.told[1])
-        if entry.op == "act" and entry.outcome == "fail":
-            refused[entry.id] = str(entry.told)
+        elif entry.op == "act" and entry.outcome == "fail" and entry.id in done:
+            handoff_id, act = entry.id.split()
+            if not _closed_by_another(rows[handoff_id], act, datetime.fromtimestamp(entry.at, UTC)):
+                yield f"{entry.id} was done and refused: {entry.told}"
     for act, bodies in answers.items():
         if act not in done:
             yield f"{act} was answered 2xx and is not recorded"
         if len(bodies) > 1:
             yield f"{act} was answered in {len(bodies)} ways: {sorted(bodies)}"
-    for act, why in refused.items():
-        if act in done:
-            yield f"{act} was done and refused: {why}"
+
+
+CLOSES = {"reject": "rejected", "hand-back": "handed_back", "win": "won", "lose": "lost"}
+
+
+def _closed_by_another(handoff: Row, act: str, before: datetime) -> bool:
+    closed_at = handoff["closed_at"]
+    return closed_at is not None and closed_at <= before and handoff["outcome"] != CLOSES.get(act)
 
 
 def reps_are_refused_for_cause(evidence: Evidence) -> Iterator[str]:

@@ -5,7 +5,7 @@ The oracle reads what ingest published, people apart; the machine is asked over 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from services.scoring.adapters.features import derive_features
 from services.scoring.adapters.keys import identity_of
 from services.scoring.domain.activity import Activity, identities_of
 from services.scoring.domain.compile import CompiledModel, compile_model
-from services.scoring.domain.identity import Identity
+from services.scoring.domain.identity import Identity, Link
 from services.scoring.usecases.publish_model import read_model
 from services.scoring.usecases.read_activity import read_activity
 from shared.bus.postgres import PostgresBus
@@ -31,6 +31,11 @@ from tests.support.scoring_oracle import OracleLead, Timeline, by_identity, reco
 
 COMPARED = ("fit", "engagement", "grade", "enters", "holds", "hand_raise", "needs_data")
 PAGE = 2000
+# Merges by hand are links that no activity asserts.
+BY_HAND = """
+SELECT a, b, event_id::text, occurred_at, linked_at FROM scoring.link l
+WHERE NOT EXISTS (SELECT FROM scoring.timeline t WHERE t.event_id = l.event_id)
+"""
 _DECODER = msgspec.json.Decoder(ActivityRecorded)
 
 
@@ -41,6 +46,8 @@ class Recorded:
     compiled: CompiledModel
     messages: list[ActivityRecorded]
     cuts: Mapping[Identity, Collection[tuple[int, datetime | None]]]
+    links: Sequence[Link]
+    never_links: Collection[tuple[Identity, Identity]]
     leads: Mapping[Identity, str]
 
 
@@ -51,6 +58,8 @@ async def read_recorded(url: str) -> Recorded:
         messages = await _messages(PostgresBus(pool))
         document = await pool.fetchval("SELECT document FROM scoring.model ORDER BY version DESC LIMIT 1")
         cuts = await pool.fetch("SELECT identity, cycle, cut FROM scoring.cut")
+        by_hand = await pool.fetch(BY_HAND)
+        never = await pool.fetch("SELECT a, b FROM scoring.never_link")
         members = await pool.fetch("SELECT identity, lead_id FROM scoring.membership")
     finally:
         await pool.close()
@@ -58,6 +67,8 @@ async def read_recorded(url: str) -> Recorded:
         compile_model(read_model(document, file="published model")),
         messages,
         by_identity((identity_of(row["identity"]), row["cycle"], row["cut"]) for row in cuts),
+        [Link(identity_of(row["a"]), identity_of(row["b"]), *row[2:]) for row in by_hand],
+        [(identity_of(row["a"]), identity_of(row["b"])) for row in never],
         {identity_of(row["identity"]): row["lead_id"] for row in members},
     )
 
@@ -75,18 +86,23 @@ async def _messages(bus: PostgresBus) -> list[ActivityRecorded]:
 def expected(recorded: Recorded, as_of: datetime) -> Iterator[OracleLead]:
     """Recompute every lead; people who share no identity one after the other, since the oracle is slow."""
     read = (read_activity(message, recorded.compiled, bot_verdict) for message in recorded.messages)
-    for activities in people([entry.activity for entry in read]):
+    for activities, links in people([entry.activity for entry in read], recorded.links):
         timeline = Timeline(
             activities=activities,
             model=recorded.compiled.model,
             featurer=derive_features,
+            by_hand=links,
+            never_links=recorded.never_links,
             cuts=recorded.cuts,
         )
         yield from recompute(timeline, as_of).values()
 
 
-def people(activities: Iterable[Activity]) -> list[list[Activity]]:
-    """Return the activities in groups that share no identity."""
+Group = tuple[list[Activity], list[Link]]
+
+
+def people(activities: Sequence[Activity], by_hand: Sequence[Link]) -> list[Group]:
+    """Return activities and links by hand in groups that share no identity."""
     parent: dict[Identity, Identity] = {}
 
     def root(identity: Identity) -> Identity:
@@ -94,14 +110,19 @@ def people(activities: Iterable[Activity]) -> list[list[Activity]]:
             identity = above
         return identity
 
-    kept = list(activities)
-    for activity in kept:
-        first, *others = identities_of(activity)
+    def join(first: Identity, *others: Identity) -> None:
         for other in others:
             parent[root(other)] = root(first)
-    groups: defaultdict[Identity, list[Activity]] = defaultdict(list)
-    for activity in kept:
-        groups[root(identities_of(activity)[0])].append(activity)
+
+    for activity in activities:
+        join(*identities_of(activity))
+    for link in by_hand:
+        join(link.a, link.b)
+    groups: defaultdict[Identity, Group] = defaultdict(lambda: ([], []))
+    for activity in activities:
+        groups[root(identities_of(activity)[0])][0].append(activity)
+    for link in by_hand:
+        groups[root(link.a)][1].append(link)
     return list(groups.values())
 
 

@@ -1,0 +1,188 @@
+"""Two machines: `leadline up` with a second api and work beside it, or processes of one or few roles each."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from leadline.first_keys import first_keys
+from shared.contracts.routes import owner_of
+from shared.db.embedded import EmbeddedPostgres
+from shared.db.migrate import upgrade
+from tests.faults.machine import BACK_SECONDS, Door, answers, is_ready
+from tests.faults.processes import Started, alive, free_port, server_processes
+from tests.support.eventually import eventually_sync
+from tests.support.running import STOP_SECONDS, end_database, start, tell
+
+LOOPBACK = "http://127.0.0.1"
+
+
+class Standalone:
+    """`leadline up`, and a second `leadline api` and `leadline work` on its database.
+
+    It starts its children and the server again by itself; we start it again, and the second ones.
+    """
+
+    name = "standalone"
+    victims: tuple[str, ...] = ("api", "work", "postgres", "up", "second-api", "second-work")
+    timers: tuple[str, ...] = ("work", "second-work")
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self._running = start(data_dir)
+        self._second = Started(data_dir / "logs", self.database_url)
+        port = free_port()
+        self._second.add("second-api", ["leadline", "api", "--port", str(port)], data_dir / "second")
+        self._second.add("second-work", ["leadline", "work"], data_dir / "second")
+        self._doors = Door("api", self._running.url), Door("second-api", f"{LOOPBACK}:{port}")
+        wait_until_ready(door.url for door in self._doors)
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        return dict(self._running.ready["keys"])
+
+    @property
+    def database_url(self) -> str:
+        return EmbeddedPostgres(self.data_dir).url()
+
+    def doors(self, path: str) -> tuple[Door, ...]:
+        return self._doors
+
+    def base(self, path: str) -> str:
+        return self._running.url
+
+    def hit_by(self, victim: str) -> frozenset[str]:
+        return frozenset({"up", "api", "work"} if victim == "up" else {victim})
+
+    def processes(self, victim: str) -> list[psutil.Process]:
+        if victim in self._second:
+            return self._second.live(victim)
+        if victim == "postgres":
+            return server_processes(self.data_dir)
+        if victim == "up":
+            found: psutil.Process | None = psutil.Process(self._running.process.pid)
+        else:
+            found = self._running.child(victim)
+        return [found] if found is not None and alive(found) else []
+
+    def bring_back(self, victim: str) -> None:
+        if victim in self._second:
+            self._second.again(victim)
+        elif victim == "up":
+            self._running.process.wait(STOP_SECONDS)
+            self._running.start_again()
+
+    def tend(self) -> None:
+        """The supervisor never ends by itself."""
+        status = self._running.process.poll()
+        assert status is None, f"leadline up ended by itself with {status}:\n{tell(self.data_dir)}"
+        for name in self._second.ended():
+            self._second.again(name)
+
+    def stop(self) -> None:
+        self._second.stop()
+        self._running.stop()
+        end_database(self.data_dir)
+
+
+# Victim -> service and roles: a process for each role, and a second instance with one for each service.
+APART: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "ingest-api": ("ingest", ("api",)),
+    "ingest-relay": ("ingest", ("relay", "timer")),
+    "scoring-api": ("scoring", ("api",)),
+    "scoring-worker": ("scoring", ("worker",)),
+    "scoring-relay": ("scoring", ("relay", "timer")),
+    "routing-api": ("routing", ("api",)),
+    "routing-worker": ("routing", ("worker",)),
+    "routing-relay": ("routing", ("relay",)),
+    "routing-timer": ("routing", ("timer",)),
+    "second-ingest": ("ingest", ("api", "relay", "timer")),
+    "second-scoring": ("scoring", ("api", "worker", "relay", "timer")),
+    "second-routing": ("routing", ("api", "worker", "relay", "timer")),
+}
+# The pages over all services, for the checks at the end; it is not struck.
+PAGES = "leadline-api"
+
+
+class Apart:
+    """Each service as processes of its own on one embedded PostgreSQL; we start again what is killed."""
+
+    name = "apart"
+    victims: tuple[str, ...] = (*APART, "postgres")
+    timers: tuple[str, ...] = ("routing-timer", "second-routing")
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True)
+        self.data_dir = data_dir
+        self._server = EmbeddedPostgres(data_dir)
+        self._url = self._server.start()
+        upgrade(self._url)
+        self._keys = asyncio.run(first_keys(self._url, data_dir)).by_scope
+        self._started = Started(data_dir, self._url)
+        self._ports: dict[str, int] = {}
+        for victim, (service, roles) in APART.items():
+            arguments = [f"services.{service}"]
+            for role in roles:
+                arguments += ["--role", role]
+            self._start(victim, arguments, listens="api" in roles)
+        self._start(PAGES, ["leadline", "api"], listens=True)
+        wait_until_ready(map(self._url_of, self._ports))
+
+    def _start(self, name: str, arguments: list[str], *, listens: bool) -> None:
+        if listens:
+            self._ports[name] = free_port()
+            arguments += ["--port", str(self._ports[name])]
+        second = name.startswith("second-")
+        self._started.add(name, arguments, self.data_dir / "second" if second else self.data_dir)
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        return self._keys
+
+    @property
+    def database_url(self) -> str:
+        return self._url
+
+    def doors(self, path: str) -> tuple[Door, ...]:
+        service = owner_of(path)
+        names = (f"{service}-api", f"second-{service}") if service else (PAGES,)
+        return tuple(Door(name, self._url_of(name)) for name in names)
+
+    def base(self, path: str) -> str:
+        return self.doors(path)[0].url
+
+    def hit_by(self, victim: str) -> frozenset[str]:
+        return frozenset({victim})
+
+    def processes(self, victim: str) -> list[psutil.Process]:
+        return server_processes(self.data_dir) if victim == "postgres" else self._started.live(victim)
+
+    def bring_back(self, victim: str) -> None:
+        if victim == "postgres":
+            eventually_sync(self._start_server, timeout_seconds=BACK_SECONDS, what="the server starts")
+        else:
+            self._started.again(victim)
+
+    def tend(self) -> None:
+        """Start again what has ended by itself: crash-only processes count on it."""
+        for name in self._started.ended():
+            self._started.again(name)
+
+    def stop(self) -> None:
+        self._started.stop()
+        self._server.stop()
+
+    def _start_server(self) -> bool:
+        self._server.ensure_running()
+        return answers(self._url)
+
+    def _url_of(self, name: str) -> str:
+        return f"{LOOPBACK}:{self._ports[name]}"
+
+
+def wait_until_ready(urls: Iterable[str]) -> None:
+    """Wait until every api answers."""
+    for url in urls:
+        eventually_sync(partial(is_ready, url), timeout_seconds=BACK_SECONDS, what=f"{url} is ready")
