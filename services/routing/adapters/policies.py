@@ -8,13 +8,26 @@ from typing import Any
 import msgspec
 
 from services.routing.adapters.rows import as_json
+from services.routing.adapters.timer_rows import HEARTBEAT
 from services.routing.domain.policy import Policy
+from services.routing.domain.sla import OUTAGE_GAP_SECONDS
 from services.routing.usecases.desk import Terms
 from shared.db.database import Connection
 
 _POLICY = msgspec.json.Decoder(Policy)
 # Outages older than this no longer touch a running clock: targets are shorter.
 OUTAGE_MEMORY = "90 days"
+
+
+# Whoever comes back before the first heartbeat after an outage has to know of it too: it lasts until now.
+_OUTAGES = f"""
+SELECT began_at, ended_at FROM routing.outage
+WHERE ended_at + interval '{OUTAGE_MEMORY}' > coalesce($1::timestamptz, statement_timestamp())
+UNION ALL
+SELECT beat_at, coalesce($1, statement_timestamp()) FROM routing.heartbeat
+WHERE name = '{HEARTBEAT}'
+  AND beat_at < coalesce($1, statement_timestamp()) - interval '{OUTAGE_GAP_SECONDS} seconds'
+"""
 
 
 class NoPolicy(RuntimeError):
@@ -35,9 +48,7 @@ class PolicyShelf:
             SELECT coalesce($1::timestamptz, statement_timestamp()) AS now,
                 (SELECT version FROM routing.policy WHERE active) AS version,
                 (SELECT coalesce(jsonb_agg(jsonb_build_array(began_at, ended_at) ORDER BY began_at), '[]')
-                 FROM routing.outage
-                 WHERE ended_at + interval '{OUTAGE_MEMORY}' > coalesce($1, statement_timestamp())
-                )::text AS outages,
+                 FROM ({_OUTAGES}) AS known)::text AS outages,
                 (SELECT coalesce(jsonb_object_agg(person_id, active), '{{}}') FROM routing.person
                  WHERE NOT active)::text AS active,
                 (SELECT coalesce(jsonb_object_agg(person_id, weight), '{{}}') FROM routing.person

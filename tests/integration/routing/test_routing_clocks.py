@@ -176,8 +176,38 @@ async def test_a_heartbeat_gap_is_an_outage_and_the_rep_is_not_punished_for_it(o
     assert await office.timers.turn(office.now) == 0
     async with office.database.connection() as connection:
         assert await connection.fetchval("SELECT min(wakes_at) FROM routing.clock") > office.now
-    await office.pass_time(minutes=6)
+    await office.keep_running(minutes=6)
     assert (await office.lead("ld_1")).holder != first
+
+
+async def test_who_comes_before_the_first_heartbeat_after_an_outage_knows_of_it_too(office: Office) -> None:
+    await office.timers.beat(office.now)
+    await office.receive(a_snapshot("ld_1"), a_snapshot("ld_2"))
+    held = {lead_id: (await office.lead(lead_id)).handoff for lead_id in ("ld_1", "ld_2")}
+    office.now += timedelta(minutes=10)
+    assert held["ld_1"] is not None
+    await office.act(held["ld_1"].id, lifecycle.Accept(), by=held["ld_1"].person_id)
+    # A timer that was frozen between its heartbeat and its look.
+    await office.timers.turn(office.now)
+
+    breaches = await office.told(told.SLA_BREACHED)
+    assert [breach["during_outage"] for _, breach in breaches] == [True, True]
+    assert (await office.lead("ld_2")).handoff == held["ld_2"], "the acting rung waits for the lost time"
+    await office.keep_running(seconds=1)
+    await office.keep_running(minutes=4, seconds=58)
+    assert (await office.lead("ld_2")).handoff == held["ld_2"], "and for all of it, once it is known"
+    await office.keep_running(seconds=2)
+    assert (await office.lead("ld_2")).handoff != held["ld_2"]
+
+
+async def test_a_short_gap_of_the_heartbeat_is_no_outage(office: Office) -> None:
+    await office.timers.beat(office.now)
+    office.now += timedelta(seconds=60)
+    async with office.database.transaction() as tx:
+        assert (await office.store_of(tx, office.now).terms()).outages == []
+    office.now += timedelta(seconds=1)
+    async with office.database.transaction() as tx:
+        assert (await office.store_of(tx, office.now).terms()).outages == [(T0, office.now)]
 
 
 async def test_a_lead_that_cannot_be_fired_stops_no_other(office: Office) -> None:
