@@ -7,6 +7,7 @@ from services.routing.domain.lifecycle import Actor, Command, Handoff, HandoffCl
 from services.routing.usecases.carry_out import carry_out
 from services.routing.usecases.desk import Desk
 from services.routing.usecases.hand_over_leads import hand_over_leads
+from services.routing.usecases.lead_file import LeadFile
 from services.routing.usecases.ports import Store
 from services.routing.usecases.take_late_evidence import LateEvidence, take_late_evidence
 
@@ -78,13 +79,20 @@ async def act_on_handoff(
 
 async def act_on_lead(store: Store, lead_id: str, command: Command, actor: Actor) -> Answer:
     """Apply `command` to a lead itself (reopen, disqualify, recycle a lost one). Raises as above."""
-    survivor = (await store.resolve([lead_id])).get(lead_id, lead_id)
-    files = await store.lock([survivor])
-    if survivor not in files:
-        raise NotFound(lead_id)
-    desk = Desk(await store.terms(), files)
-    outcome = carry_out(desk, files[survivor], command, actor)
+    file = await lock_lead(store, lead_id)
+    desk = Desk(await store.terms(), {file.lead_id: file})
+    outcome = carry_out(desk, file, command, actor)
     if outcome.changed:
         await hand_over_leads(desk, store)
         await store.save(desk)
-    return Answer(files[survivor].handoff, desk, outcome.changed)
+    return Answer(file.handoff, desk, outcome.changed)
+
+
+async def lock_lead(store: Store, lead_id: str) -> LeadFile:
+    """Lock the lead that an id stands for. Raises NotFound, and LeadsMoved where it was merged meanwhile."""
+    survivor = (await store.resolve([lead_id])).get(lead_id, lead_id)
+    files = await store.lock([survivor])
+    if survivor in files:
+        return files[survivor]
+    # Whoever held the lock may have merged it away.
+    raise LeadsMoved if await store.resolve([survivor]) else NotFound(lead_id)

@@ -15,7 +15,7 @@ from services.routing.domain.lifecycle import (
     UnknownStage,
 )
 from services.routing.domain.policy import ClockKind
-from services.routing.usecases.act_on_handoff import NotFound
+from services.routing.usecases.act_on_handoff import lock_lead
 from services.routing.usecases.carry_out import carry_out
 from services.routing.usecases.desk import Desk
 from services.routing.usecases.hand_over_leads import hand_over_leads
@@ -52,13 +52,10 @@ async def take_feedback(
     *,
     evidence_at: datetime | None = None,
 ) -> Taken:
-    """Apply `command` to the lead's open hand-off, or to the lead. Raises NotFound, nothing else."""
-    survivor = (await store.resolve([lead_id])).get(lead_id, lead_id)
-    files = await store.lock([survivor])
-    if survivor not in files:
-        raise NotFound(lead_id)
-    file = files[survivor]
-    desk = Desk(await store.terms(), files, evidence_at=evidence_at)
+    """Apply `command` to the lead's open hand-off, or to the lead. Raises NotFound and LeadsMoved only."""
+    file = await lock_lead(store, lead_id)
+    survivor = file.lead_id
+    desk = Desk(await store.terms(), {survivor: file}, evidence_at=evidence_at)
     earlier = await _earlier(store, file, command, actor, evidence_at)
     late = await take_late_evidence(store, desk, file, earlier, command) if earlier else None
     if earlier is not None and late is not None:

@@ -12,6 +12,7 @@ from services.routing.domain import lifecycle
 from services.routing.domain.lifecycle import Actor
 from services.routing.usecases.act_on_handoff import LeadsMoved, NotFound, act_on_handoff
 from services.routing.usecases.receive_snapshots import receive_snapshots
+from services.routing.usecases.take_feedback import Taken, take_feedback
 from shared.contracts import handoffs as told
 from tests.integration.routing.desk_support import T0, Office, a_policy, a_snapshot, merged
 from tests.support.eventually import eventually
@@ -106,6 +107,23 @@ async def test_what_waits_for_a_lead_happens_after_what_it_waited_for(office: Of
         rows = await connection.fetch("SELECT type, time FROM routing.outbox WHERE key = 'ld_1' ORDER BY id")
     assert rows[-1]["type"] != told.ACCEPTED, "the merge is told as well"
     assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+
+
+async def test_feedback_that_waits_for_a_lead_while_it_is_merged_goes_to_the_survivor(office: Office) -> None:
+    await office.receive(a_snapshot("ld_1"), a_snapshot("ld_2"))
+
+    async def feedback() -> Taken:
+        async with office.database.transaction() as tx:
+            store = office.store_of(tx, office.now)
+            return await take_feedback(store, "ld_2", "win", lifecycle.Win(), Actor("crm", "key"), {})
+
+    async with office.database.transaction() as tx:
+        await receive_snapshots(office.store_of(tx, office.now), [merged("ld_2", "ld_1")])
+        telling = asyncio.create_task(feedback())
+        await eventually(lambda: _waits_for_a_lock(office))
+    with pytest.raises(LeadsMoved):
+        await telling
+    assert (await feedback()).lead_id == "ld_1"
 
 
 async def _waits_for_a_lock(office: Office) -> bool:
