@@ -5,7 +5,10 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.faults.run import MACHINES, run
+from tests.faults.run import MACHINES, Plan, run
+
+# A run of this length has an outage in its middle.
+LONG_SECONDS = 600
 
 
 def main() -> int:
@@ -14,14 +17,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="how long each machine is struck")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--machine", action="append", choices=list(MACHINES), help="default: all")
+    parser.add_argument(
+        "--outage",
+        action=argparse.BooleanOptionalAction,
+        help=f"stop everything for over a minute once (default: from {LONG_SECONDS} s on)",
+    )
     parser.add_argument("--keep", type=Path, help="keep data, logs and journal in this folder")
     options = parser.parse_args()
     # Whoever ends the run early, also from a script, leaves no process behind.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    outage = options.seconds >= LONG_SECONDS if options.outage is None else options.outage
+    plan = Plan(options.seed, options.seconds, outage)
     findings = 0
     for name in options.machine or list(MACHINES):
-        report = run(name, options.seed, options.seconds, options.keep)
+        report = run(name, plan, options.keep)
         findings += sum(map(len, report.findings.values()))
         print("\n".join(report.lines()), flush=True)
     return 1 if findings else 0

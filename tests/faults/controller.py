@@ -14,7 +14,7 @@ from tests.faults.journal import Journal
 from tests.faults.machine import BACK_SECONDS, Machine, answers, is_ready, query
 from tests.faults.part import Part
 from tests.faults.processes import alive, send
-from tests.faults.schedule import Fault, How
+from tests.faults.schedule import EVERYTHING, Fault, How
 
 LOOK_SECONDS = 0.05
 PATHS = ("/v1/track", "/v1/leads", "/v1/handoffs")
@@ -27,9 +27,13 @@ BEAT = "SELECT beat_at > $1 FROM routing.heartbeat WHERE name = 'timer'"
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """A fault from the blow until the machine answers again and its clocks fire. `hit`: all that was down."""
+    """A fault from the blow until the machine answers again and its clocks fire.
+
+    `since`: from when on nothing held it down; `hit`: all that was down.
+    """
 
     begin: datetime
+    since: datetime
     end: datetime
     victim: str
     how: str
@@ -57,19 +61,12 @@ class Controller(Part):
         self.disturbances: list[Disturbance] = []
         self.counts: Counter[How] = Counter()
 
-    @property
-    def kills(self) -> int:
-        return self.counts["kill"] + self.counts["freeze_and_kill"]
-
-    @property
-    def freezes(self) -> int:
-        return self.counts["freeze"] + self.counts["freeze_and_kill"]
-
     def work(self) -> None:
         for fault in self._schedule:
             if not self._wait(fault.pause):
                 return
-            if blows := self._strike(fault):
+            blows = self._strike_all(fault) if fault.victim == EVERYTHING else self._strike(fault)
+            if blows:
                 self._recover(blows)
 
     def _wait(self, seconds: float) -> bool:
@@ -124,14 +121,37 @@ class Controller(Part):
         time.sleep(fault.then.pause)
         return self._strike(fault.then)
 
+    def _strike_all(self, fault: Fault) -> list[Blow]:
+        """Freeze or kill all victims, hold them, and let them go on or start them again."""
+        begin = datetime.now(UTC)
+        self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
+        self.counts[fault.how] += 1
+        # A supervisor first: it would start what it misses. The server last, and back first.
+        order = sorted(self._machine.victims, key=lambda name: (name == "postgres", name != "up"))
+        processes = [process for name in order for process in self._machine.processes(name)]
+        send(processes, signal.SIGSTOP if fault.how == "freeze" else signal.SIGKILL)
+        time.sleep(fault.held)
+        since = datetime.now(UTC)
+        if fault.how == "freeze":
+            send(processes[::-1], signal.SIGCONT)
+        else:
+            for name in order[::-1]:
+                self._machine.bring_back(name)
+        return [Blow(fault, begin, since)]
+
+    def _hit(self, victim: str) -> frozenset[str]:
+        if victim == EVERYTHING:
+            return frozenset(self._machine.victims)
+        return self._machine.hit_by(victim)
+
     def _recover(self, blows: list[Blow]) -> None:
         """Wait until all that was struck together is back."""
-        for blow in blows:
-            self._until(partial(self._runs, blow.fault.victim), blows)
+        hit = {name for blow in blows for name in self._hit(blow.fault.victim)}
+        for name in hit:
+            self._until(partial(self._runs, name), blows)
         self._until(lambda: answers(self._machine.database_url), blows)
         for url in {door.url for path in PATHS for door in self._machine.doors(path)}:
             self._until(partial(is_ready, url), blows)
-        hit = {name for blow in blows for name in self._machine.hit_by(blow.fault.victim)}
         if hit.issuperset(self._machine.timers):
             since = max(blow.since for blow in blows)
             self._until(lambda: bool(query(self._machine.database_url, BEAT, since)), blows)
@@ -139,7 +159,7 @@ class Controller(Part):
         for blow in blows:
             name = blow.fault.victim
             self.disturbances.append(
-                Disturbance(blow.begin, end, name, blow.fault.how, self._machine.hit_by(name))
+                Disturbance(blow.begin, blow.since, end, name, blow.fault.how, self._hit(name))
             )
             self._journal.note("fault", [name], "ok", (end - blow.begin).total_seconds())
 

@@ -2,12 +2,12 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.checks import arrivals, clocks, commands, handoffs, settled
+from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, settled
 from tests.faults.checks.scores import scores_equal_a_recomputation
 from tests.faults.clients import HEALED_SECONDS, Caller, Halt, Poster, http
 from tests.faults.controller import Controller
@@ -19,7 +19,7 @@ from tests.faults.machine import Machine
 from tests.faults.machines import Apart, Standalone
 from tests.faults.part import Part
 from tests.faults.reps import Desk
-from tests.faults.schedule import faults
+from tests.faults.schedule import How, faults, outage, with_outage
 from tests.faults.steward import Steward
 from tests.faults.traffic import Visitors
 
@@ -35,8 +35,18 @@ CHECKS: tuple[Check, ...] = (
     *handoffs.CHECKS,
     *commands.CHECKS,
     *clocks.CHECKS,
+    *outages.CHECKS,
     *settled.CHECKS,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: strike for `seconds`, drawn from `seed`, with an outage in the middle or without."""
+
+    seed: int
+    seconds: float
+    outage: bool = False
 
 
 @dataclass(slots=True)
@@ -44,13 +54,19 @@ class Report:
     """What a run amounted to. `findings`: check -> what contradicts it."""
 
     machine: str
-    seed: int
-    seconds: float
-    kills: int = 0
-    freezes: int = 0
+    plan: Plan
+    blows: Mapping[How, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     lateness: str = ""
     findings: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def kills(self) -> int:
+        return self.blows.get("kill", 0) + self.blows.get("freeze_and_kill", 0)
+
+    @property
+    def freezes(self) -> int:
+        return self.blows.get("freeze", 0) + self.blows.get("freeze_and_kill", 0)
 
     def lines(self) -> Iterator[str]:
         """Return the report for people; the last line sums up."""
@@ -59,25 +75,25 @@ class Report:
             yield from (f"    {one}" for one in found[:SHOWN])
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         yield (
-            f"faults {self.machine} seed {self.seed}, {self.seconds:.0f} s: {self.kills} kills,"
-            f" {self.freezes} freezes, {counts}, {self.lateness},"
+            f"faults {self.machine} seed {self.plan.seed}, {self.plan.seconds:.0f} s: {self.kills} kills,"
+            f" {self.freezes} freezes, {self.blows.get('cut', 0)} cuts, {counts}, {self.lateness},"
             f" {sum(map(len, self.findings.values()))} findings"
         )
 
 
-def run(machine_name: str, seed: int, seconds: float, folder: Path | None = None) -> Report:
+def run(machine_name: str, plan: Plan, folder: Path | None = None) -> Report:
     """Start a machine in `folder` (a temporary one by default), run, check, stop."""
     with tempfile.TemporaryDirectory(prefix="leadline-faults-") as temporary:
         home = folder or Path(temporary)
         home.mkdir(parents=True, exist_ok=True)
         machine = MACHINES[machine_name](home / machine_name)
         try:
-            return _run(machine, seed, seconds, home)
+            return _run(machine, plan, home)
         finally:
             machine.stop()
 
 
-def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
+def _run(machine: Machine, plan: Plan, home: Path) -> Report:
     with http(machine, "admin") as client:
         answer = client.put(
             machine.base("/v1/policies") + "/v1/policies",
@@ -86,10 +102,10 @@ def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
         )
         assert answer.is_success, answer.text
     journal = Journal(home / f"{machine.name}-journal.jsonl")
-    halt = Halt(time.monotonic() + seconds)
+    halt = Halt(time.monotonic() + plan.seconds)
     with closing(journal):
-        controller, follower = _work(machine, journal, seed, halt)
-    report = Report(machine.name, seed, seconds, controller.kills, controller.freezes)
+        controller, follower = _work(machine, journal, plan, halt)
+    report = Report(machine.name, plan, controller.counts)
     if restless := wait_until_quiet(machine, HEALED_SECONDS):
         report.findings["the machine comes to rest"] = restless
     follower.catch_up()
@@ -103,9 +119,14 @@ def _run(machine: Machine, seed: int, seconds: float, home: Path) -> Report:
     return report
 
 
-def _work(machine: Machine, journal: Journal, seed: int, halt: Halt) -> tuple[Controller, Follower]:
+def _work(machine: Machine, journal: Journal, plan: Plan, halt: Halt) -> tuple[Controller, Follower]:
     """Let clients, reps and the controller work until the end, and everything begun has ended."""
-    controller = Controller(machine, journal, faults(seed, machine.victims), halt.ends_at)
+    seed = plan.seed
+    schedule = faults(seed, machine.victims)
+    if plan.outage:
+        middle = halt.ends_at - plan.seconds / 2
+        schedule = with_outage(schedule, outage(seed), lambda: time.monotonic() >= middle)
+    controller = Controller(machine, journal, schedule, halt.ends_at)
     follower = Follower(machine, halt, seed)
     callers = {scope: Caller(machine, journal, halt, scope, f"{scope} {seed}") for scope in SCOPES}
     parts: list[Part] = [

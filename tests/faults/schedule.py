@@ -1,7 +1,7 @@
 """Which process is struck when and how: drawn from a seed, each in turn, with calm between the rounds."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,9 @@ Blow = tuple[How, str]
 BLOWS: tuple[Blow, ...] = (("kill", "all"), ("kill", "all"), ("freeze", "all"), ("freeze_and_kill", "all"))
 # Killed, a server loses all its processes, its first one, or one that serves a connection: three recoveries.
 SERVER_BLOWS: tuple[Blow, ...] = (*BLOWS[1:], ("kill", "first"), ("kill", "one"), ("cut", "all"))
+# All victims at once, for longer than the gap in the heartbeat that is an outage.
+EVERYTHING = "everything"
+OUTAGE_SECONDS = (62.0, 68.0)
 # Of a hundred blows this many meet a second victim while the first is frozen or recovers.
 DOUBLE_PERCENT = 25
 
@@ -51,6 +54,23 @@ def faults(seed: int, victims: Sequence[str], *, calm: float = 8.0) -> Iterator[
             yield draw(victim, pause + rng.uniform(0.2, 2.0), then)
             pause = 0.0
         pause = calm
+
+
+def outage(seed: int) -> Fault:
+    """Return the fault that stops everything for over a minute: frozen, or killed and not started again."""
+    rng = random.Random(f"outage {seed}")
+    how: How = rng.choice(("freeze", "kill"))
+    return Fault(0.0, EVERYTHING, how, rng.uniform(*OUTAGE_SECONDS))
+
+
+def with_outage(schedule: Iterator[Fault], outage: Fault, due: Callable[[], bool]) -> Iterator[Fault]:
+    """Put the outage between two faults, once it is due."""
+    done = False
+    for fault in schedule:
+        if not done and due():
+            done = True
+            yield outage
+        yield fault
 
 
 def _deal(rng: random.Random, blows: Sequence[Blow]) -> Iterator[Blow]:

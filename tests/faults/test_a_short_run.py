@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.run import MACHINES, run
+from tests.faults.run import MACHINES, Plan, run
 
 SECONDS = 15
 SEED = 4
@@ -12,7 +12,7 @@ SEED = 4
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_what_was_promised_holds_under_kills_and_freezes(machine: str, tmp_path: Path) -> None:
-    report = run(machine, SEED, SECONDS, tmp_path)
+    report = run(machine, Plan(SEED, SECONDS), tmp_path)
     assert report.findings == {}, "\n".join(report.lines())
     assert report.kills + report.freezes >= 3
     assert report.counts["events"] > 0

@@ -11,12 +11,12 @@ import pytest
 
 from shared.contracts import handoffs as told
 from shared.ids import event_id
-from tests.faults.checks import arrivals, clocks, commands, handoffs, settled
+from tests.faults.checks import arrivals, clocks, commands, deadlines, handoffs, outages, settled
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence
 from tests.faults.journal import Entry
 from tests.faults.run import CHECKS, Check
-from tests.faults.schedule import faults
+from tests.faults.schedule import EVERYTHING, faults
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EVENT, FORM = event_id("site", "m-1"), "00000000-0000-0000-0000-000000000001"
@@ -154,6 +154,32 @@ def journal_of(*entries: Entry) -> Evidence:
     return replace(good(), journal=[*good().journal, *entries])
 
 
+def struck(begin: float, end: float, victim: str = "work") -> Disturbance:
+    return Disturbance(at(begin), at(end), at(end), victim, "kill")
+
+
+OUTAGE = {"began_at": at(0.2), "ended_at": at(66)}
+
+
+def broken_down(*, outages: Any = (OUTAGE,), marked: bool = True, acted: float = 68.1) -> Evidence:
+    """The same clock through an outage of over a minute: its breach is ours, the rep has two seconds more."""
+    evidence = changed("clocks", 0, stopped_at=at(acted))
+    rows = [dict(row) for row in evidence.tables["clocks"]]
+    terms = rows[0]["body"]["terms"] | {"ladder": [{"after_seconds": 1, "action": "reassign"}]}
+    rows[0]["body"] = rows[0]["body"] | {"terms": terms}
+    moved = {
+        2: event(2, told.SLA_WARNED, 66.1, clock_id="ck_1"),
+        3: event(3, told.SLA_BREACHED, 66.1, clock_id="ck_1", during_outage=marked),
+        4: event(4, told.SLA_ESCALATED, acted, clock_id="ck_1", rung=1),
+    }
+    return replace(
+        evidence,
+        tables={**evidence.tables, "clocks": rows, "outages": outages},
+        feed=[moved.get(one["sequence"], one) for one in evidence.feed],
+        disturbances=[replace(struck(0.5, 67, EVERYTHING), since=at(65))],
+    )
+
+
 BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (arrivals.events_arrive_once, with_table("timeline", keep=0)),
     (arrivals.events_arrive_once, with_table("quarantine", {"message_id": "m-1"})),
@@ -214,7 +240,7 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (clocks.none_is_late, changed("clocks", 0, started_at=at(-1))),
     (
         clocks.none_is_late,
-        replace(changed("clocks", 0, started_at=at(-9)), disturbances=[Disturbance(at(-9), at(-8), "w", "")]),
+        replace(changed("clocks", 0, started_at=at(-9)), disturbances=[struck(-9, -8)]),
     ),
     (clocks.none_is_early, changed("clocks", 0, body=paused(good().tables["clocks"][0], (0.5, 1.5))["body"])),
     (
@@ -225,6 +251,13 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
         clocks.pauses_keep_their_limit,
         changed("clocks", 1, body=paused(good().tables["clocks"][0], (3.2, 4.2), (4.1, 4.5))["body"]),
     ),
+    (outages.outages_are_recorded_once, with_table("outages", {"began_at": at(0), "ended_at": at(70)})),
+    (outages.outages_are_recorded_once, broken_down(outages=[])),
+    (outages.outages_are_recorded_once, broken_down(outages=[OUTAGE, OUTAGE])),
+    (outages.outages_are_recorded_once, broken_down(outages=[OUTAGE | {"ended_at": at(60)}])),
+    (outages.breaches_know_their_outage, broken_down(marked=False)),
+    (outages.breaches_know_their_outage, replace(broken_down(), tables=good().tables)),
+    (clocks.none_is_early, broken_down(acted=67)),
     (settled.feed_is_dense, with_feed(2, 3, 4)),
     (settled.feed_is_dense, with_feed(1, 2, 4)),
     (settled.feed_is_dense, with_feed(1, 2, 2)),
@@ -237,7 +270,6 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
         settled.reconcile_is_clean,
         replace(good(), reconcile={"findings": [{"check": "all", "checked": 1, "problems": ["ld_1"]}]}),
     ),
-    (settled.no_outage_is_invented, with_table("outages", {"began_at": at(0), "ended_at": at(70)})),
 )
 
 
@@ -256,9 +288,7 @@ def test_every_check_has_been_seen_failing() -> None:
 
 
 def test_what_a_fault_delays_may_come_within_seconds_of_recovery() -> None:
-    delayed = replace(
-        changed("clocks", 0, started_at=at(-2)), disturbances=[Disturbance(at(-1.5), at(0.5), "work", "kill")]
-    )
+    delayed = replace(changed("clocks", 0, started_at=at(-2)), disturbances=[struck(-1.5, 0.5)])
     assert list(clocks.none_is_late(delayed)) == []
 
 
@@ -296,11 +326,16 @@ def test_who_clicks_again_after_a_time_out_may_be_sent_to_the_successor() -> Non
     assert list(handoffs.clicks_count_once(refused)) != []
 
 
+@pytest.mark.parametrize("check", [*outages.CHECKS, *clocks.CHECKS], ids=lambda check: check.__name__)
+def test_a_rep_gets_the_time_back_that_an_outage_took(check: Check) -> None:
+    assert list(check(broken_down())) == []
+
+
 def test_a_pause_puts_off_what_comes_after_it() -> None:
     pauses = [(at(1), at(3)), (at(4), at(5))]
-    assert clocks.after(at(0), 1, pauses) == at(1)
-    assert clocks.after(at(0), 1.5, pauses) == at(3.5)
-    assert clocks.after(at(0), 3, pauses) == at(6)
+    assert deadlines.after(at(0), 1, pauses) == at(1)
+    assert deadlines.after(at(0), 1.5, pauses) == at(3.5)
+    assert deadlines.after(at(0), 3, pauses) == at(6)
 
 
 def test_a_seed_gives_the_same_schedule_and_each_round_strikes_everybody() -> None:

@@ -1,6 +1,6 @@
 """Every warning and breach of every clock was recorded exactly once, never early, and in time.
 
-Recomputed from each clock's frozen terms and its pauses by plain addition: the calendars are always open.
+Recomputed from each clock's frozen terms, its pauses and the outages by plain addition.
 """
 
 from collections import defaultdict
@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from shared.contracts import handoffs as told
+from tests.faults.checks.deadlines import ACTING, Span, after, pauses_of, put_off
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence, Row
 
@@ -38,12 +39,15 @@ def steps(evidence: Evidence) -> Iterator[Step]:
             data = event["data"]
             key = (data["clock_id"], KINDS[event["type"]], data.get("rung", 0))
             fired[key].append(datetime.fromisoformat(data["at"]))
+    outages = [(row["began_at"], row["ended_at"]) for row in evidence.tables["outages"]]
     for clock in evidence.tables["clocks"]:
         if clock["kind"] != "cool_down":
-            yield from _steps_of(clock, fired)
+            yield from _steps_of(clock, fired, outages)
 
 
-def _steps_of(clock: Row, fired: dict[tuple[str, str, int], list[datetime]]) -> Iterator[Step]:
+def _steps_of(
+    clock: Row, fired: dict[tuple[str, str, int], list[datetime]], outages: Sequence[Span]
+) -> Iterator[Step]:
     clock_id, terms, stopped = clock["clock_id"], clock["body"]["terms"], clock["stopped_at"]
 
     def due(seconds: int) -> datetime:
@@ -59,34 +63,12 @@ def _steps_of(clock: Row, fired: dict[tuple[str, str, int], list[datetime]]) -> 
     target = terms["target_seconds"]
     yield Step(clock_id, "breach", due(target), tuple(fired.get((clock_id, "breached", 0), [])), stopped)
     for number, rung in enumerate(terms["ladder"], start=1):
-        at = due(target + rung["after_seconds"])
-        yield Step(
-            clock_id, f"rung {number}", at, tuple(fired.get((clock_id, "escalated", number), [])), stopped
-        )
-
-
-Span = tuple[datetime, datetime]
-
-
-def pauses_of(clock: Row) -> list[Span]:
-    """Return the pauses of a clock, each ended by hand or by its limit, the earliest first."""
-    spans = []
-    for pause in clock["body"]["pauses"]:
-        began, limit = (datetime.fromisoformat(pause[name]) for name in ("started_at", "limit_at"))
-        ended = pause["ended_at"]
-        spans.append((began, min(datetime.fromisoformat(ended), limit) if ended else limit))
-    return sorted(spans)
-
-
-def after(start: datetime, seconds: float, pauses: Sequence[Span]) -> datetime:
-    """Return when `seconds` have passed outside the pauses."""
-    left = timedelta(seconds=seconds)
-    for began, ended in pauses:
-        if began - start >= left:
-            break
-        left -= began - start
-        start = ended
-    return start + left
+        seconds = target + rung["after_seconds"]
+        escalated = tuple(fired.get((clock_id, "escalated", number), []))
+        at = due(seconds)
+        if rung.get("action") in ACTING and not any(one < end for one in escalated for _, end in outages):
+            at = put_off(clock, seconds, outages)
+        yield Step(clock_id, f"rung {number}", at, escalated, stopped)
 
 
 def pauses_keep_their_limit(evidence: Evidence) -> Iterator[str]:

@@ -68,12 +68,6 @@ def reconcile_is_clean(evidence: Evidence) -> Iterator[str]:
         yield "the reconciliation had nothing to check"
 
 
-def no_outage_is_invented(evidence: Evidence) -> Iterator[str]:
-    """No fault of the suite lasts as long as an outage of the system."""
-    for row in evidence.tables["outages"]:
-        yield f"an outage from {row['began_at'].isoformat()} to {row['ended_at'].isoformat()}"
-
-
 CHECKS = (
     feed_is_dense,
     feed_is_ordered,
@@ -81,5 +75,4 @@ CHECKS = (
     snapshots_arrive,
     nobody_is_in_limbo,
     reconcile_is_clean,
-    no_outage_is_invented,
 )
