@@ -1,5 +1,7 @@
 """The parts of `make bench` by name, in the order in which they are run and shown."""
 
+from benchmarks.assignments import assignments
 from benchmarks.figures import Part
+from benchmarks.timers import timers
 
-PARTS: dict[str, Part] = {}
+PARTS: dict[str, Part] = {"assignments": assignments, "timers": timers}
