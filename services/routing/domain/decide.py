@@ -279,11 +279,7 @@ def account_of(lead: LeadFacts, policy: Policy) -> Account | None:
     account = policy.accounts.get(str(lead.traits.get("account_id", "")))
     if account is not None:
         return account
-    known = {str(lead.traits[name]).casefold() for name in policy.account_traits if lead.traits.get(name)}
-    for _, account in sorted(policy.accounts.items()):
-        if known & {domain.casefold() for domain in account.domains}:
-            return account
-    return None
+    return policy.account_at(str(lead.traits[n]) for n in policy.account_traits if lead.traits.get(n))
 
 
 def _skills_needed(lead: LeadFacts, rule: Rule) -> frozenset[str]:

@@ -3,8 +3,10 @@
 Every type encodes to and from JSON field by field, so that a policy version can be stored resolved.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from services.routing.domain.business_calendar import Calendar
@@ -196,9 +198,12 @@ class RecyclePolicy:
     closer_team: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
-    """One published version of everything that routing decides by."""
+    """One published version of everything that routing decides by.
+
+    Without slots: what decisions look up again and again is indexed once, and no part of the stored version.
+    """
 
     version: str
     calendars: dict[str, Calendar]
@@ -214,4 +219,25 @@ class Policy:
 
     def members(self, team_id: str) -> tuple[Person, ...]:
         """Return the people of a team, by id."""
-        return tuple(p for _, p in sorted(self.people.items()) if team_id in p.teams)
+        return self._members.get(team_id, ())
+
+    def account_at(self, domains: Iterable[str]) -> Account | None:
+        """Return the account that one of the domains belongs to; of several the one with the lowest id."""
+        found = {owner for domain in domains if (owner := self._account_ids.get(domain.casefold()))}
+        return self.accounts[min(found)] if found else None
+
+    @cached_property
+    def _members(self) -> dict[str, tuple[Person, ...]]:
+        members: dict[str, list[Person]] = {}
+        for _, person in sorted(self.people.items()):
+            for team_id in person.teams:
+                members.setdefault(team_id, []).append(person)
+        return {team_id: tuple(people) for team_id, people in members.items()}
+
+    @cached_property
+    def _account_ids(self) -> dict[str, str]:
+        owned: dict[str, str] = {}
+        for account_id, account in sorted(self.accounts.items()):
+            for domain in account.domains:
+                owned.setdefault(domain.casefold(), account_id)
+        return owned

@@ -1,11 +1,11 @@
 """Decide on every lead that wants a decision: under the locks of its teams, in the order of service."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from services.routing.domain.decide import Decision, Roster, backlog_key, decide, teams_touched
 from services.routing.domain.eligibility import MemberState, local_date
 from services.routing.domain.lifecycle import Actor, Assign, DecisionWanted, Enqueue, PassToCloser
+from services.routing.domain.rotation import Rotation
 from services.routing.usecases.carry_out import carry_out
 from services.routing.usecases.desk import Desk, actor_told, place_of
 from services.routing.usecases.keep_clocks import start_clock
@@ -25,23 +25,25 @@ async def hand_over_leads(desk: Desk, store: Store) -> None:
     teams = sorted({team for fact in facts.values() for team in teams_touched(fact, desk.policy)})
     named = {fact.only_person for fact in facts.values() if fact.only_person}
     named |= {t.id for rule in desk.policy.rules for t in rule.targets if t.kind == "person"}
-    roster = _without_the_silent(desk, await store.roster(desk.policy, teams, sorted(named), desk.now))
+    found = await store.roster(desk.policy, teams, sorted(named), desk.now)
+    # Carried on in place: a copy for each decision would cost as much as the roster is large.
+    members, rotations = dict(found.members), dict(found.rotations)
+    _leave_out_the_silent(desk, members)
+    roster = Roster(members, rotations)
     for lead_id in sorted(facts, key=lambda one: backlog_key(facts[one])):
         file = desk.files[lead_id]
         decision = decide(facts[lead_id], desk.policy, roster, desk.now)
         if _apply(desk, file, decision, desk.wanted[lead_id]):
-            roster = _after(desk, roster, decision)
+            _count_in(desk, members, rotations, decision)
     desk.wanted.clear()
 
 
-def _without_the_silent(desk: Desk, roster: Roster) -> Roster:
-    """Return the roster with those out whom this very transaction takes out of rotation."""
-    members = dict(roster.members)
+def _leave_out_the_silent(desk: Desk, members: dict[str, MemberState]) -> None:
+    """Mark those as out whom this very transaction takes out of rotation."""
     for person_id, until in desk.out_of_rotation.items():
         member = members.get(person_id, MemberState())
         longer = max(until, member.out_of_rotation_until or until)
         members[person_id] = replace(member, out_of_rotation_until=longer)
-    return Roster(members, roster.rotations)
 
 
 def _apply(desk: Desk, file: LeadFile, decision: Decision, wanted: DecisionWanted) -> bool:
@@ -80,19 +82,20 @@ def _follow_queue(file: LeadFile) -> None:
         file.clocks[clock.id] = replace(clock, queue=file.record.queue)
 
 
-def _after(desk: Desk, roster: Roster, decision: Decision) -> Roster:
-    """Return the roster with the lead on the chosen desk, so that the next decision sees it."""
+def _count_in(
+    desk: Desk, members: dict[str, MemberState], rotations: dict[str, Rotation], decision: Decision
+) -> None:
+    """Put the lead on the chosen desk, so that the next decision sees it there."""
     person_id = decision.person_id or ""
-    rotations = dict(roster.rotations)
     if decision.team_id is not None and decision.rotation is not None:
         rotations[decision.team_id] = desk.rotations[decision.team_id] = decision.rotation
-    member = roster.members.get(person_id, MemberState())
+    member = members.get(person_id, MemberState())
     person = desk.policy.people.get(person_id)
     today = local_date(person, desk.now) if person else member.assigned_on
     given = member.assigned_today if member.assigned_on == today else 0
-    busier = replace(member, open_load=member.open_load + 1, assigned_on=today, assigned_today=given + 1)
-    members: Mapping[str, MemberState] = {**roster.members, person_id: busier}
-    return Roster(members, rotations)
+    members[person_id] = replace(
+        member, open_load=member.open_load + 1, assigned_on=today, assigned_today=given + 1
+    )
 
 
 def _tell_assigned(desk: Desk, file: LeadFile, decision: Decision, decision_id: str, actor: Actor) -> None:
