@@ -2,6 +2,7 @@
 
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
+from benchmarks.handoff import handoff
 from benchmarks.timers import timers
 
-PARTS: dict[str, Part] = {"assignments": assignments, "timers": timers}
+PARTS: dict[str, Part] = {"assignments": assignments, "timers": timers, "handoff": handoff}

@@ -1,0 +1,225 @@
+"""From posting a form to its hand-off in the public feed: `python -m benchmarks.handoff --forms 300`.
+
+Real processes under a background of page views, beside a raw append and poll on the same bus meanwhile.
+"""
+
+import argparse
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from statistics import quantiles
+from typing import Any
+
+import asyncpg
+import httpx2
+
+from benchmarks.figures import Figure, Series
+from benchmarks.machine import Machine, leadline
+from shared.bus.port import Bus, Outgoing
+from shared.bus.postgres import open_postgres_bus
+from shared.contracts.handoffs import ASSIGNED
+
+FORMS = 300
+FORMS_PER_SECOND = 10
+EVENTS_PER_SECOND = 100
+GOAL_MS = 250
+# What has not come by then is lost: the promise is quicker, and the rest of the run must not wait for ever.
+LOST_SECONDS = 30
+TOPIC = "bench.round_trips"
+PATHS = ("/", "/pricing", "/product", "/blog/leads", "/docs/start")
+
+POLICY = """\
+calendars:
+  always: {timezone: UTC, hours: {daily: "00:00-24:00"}}
+teams:
+  sales: {head: boss, calendar: always}
+people:
+  ana: {name: Ana, email: ana@sales.example, team: sales, calendar: always, manager: boss}
+  ben: {name: Ben, email: ben@sales.example, team: sales, calendar: always, manager: boss}
+  boss: {name: Boss, email: boss@sales.example, calendar: always}
+queues:
+  triage: {owner: boss, calendar: always}
+last_queue: triage
+rules:
+  - {id: all, to: [team: sales, queue: triage]}
+sla:
+  - id: standard
+    clocks:
+      assign: {target: 15m}
+      accept: {target: 30m}
+      first_touch: {target: 1h}
+      qualify: {target: 24h}
+      stage_age: {target: 160h}
+recycle:
+  reasons:
+    no_budget: {recycle: 90d}
+"""
+
+
+@dataclass(slots=True)
+class Round:
+    """When each form was posted and seen in the feed, by e-mail address; round trips of the bus in ms."""
+
+    posted: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, float] = field(default_factory=dict)
+    trips: list[float] = field(default_factory=list)
+
+    def latencies(self) -> list[float]:
+        """Return the time of each form in ms; one that was not seen fails the run."""
+        missing = self.posted.keys() - self.seen.keys()
+        assert not missing, f"{len(missing)} of {len(self.posted)} forms led to no hand-off in the feed"
+        return [(self.seen[email] - at) * 1000 for email, at in self.posted.items()]
+
+
+class Traffic:
+    """Posts forms and page views to one Leadline and follows its feed."""
+
+    def __init__(self, machine: Machine, bus: Bus, reader: Bus) -> None:
+        self._machine = machine
+        self._writer = bus
+        self._reader = reader
+        self._draw = random.Random(1)
+        self._number = 0
+        self._round = Round()
+        self._caught_up = asyncio.Event()
+
+    @asynccontextmanager
+    async def client(self, scope: str) -> AsyncIterator[httpx2.AsyncClient]:
+        headers = {"authorization": f"Bearer {self._machine.keys[scope]}"}
+        async with httpx2.AsyncClient(
+            base_url=self._machine.url, headers=headers, timeout=40, trust_env=False
+        ) as client:
+            yield client
+
+    async def round(self, forms: int) -> Round:
+        """Post forms among page views until all hand-offs are seen."""
+        self._round = Round()
+        async with self.client("ingest") as ingest, self.client("read") as read:
+            background = asyncio.create_task(
+                _paced(EVENTS_PER_SECOND, None, lambda: self._view(ingest), self._draw)
+            )
+            followers = [asyncio.create_task(self._follow(read)), asyncio.create_task(self._poll())]
+            try:
+                await asyncio.sleep(1)  # the background runs, the followers wait
+                await _paced(FORMS_PER_SECOND, forms, lambda: self._form(ingest), self._draw)
+                async with asyncio.timeout(LOST_SECONDS):
+                    await self._caught_up.wait()
+            finally:
+                for task in (background, *followers):
+                    task.cancel()
+                await asyncio.gather(background, *followers, return_exceptions=True)
+        return self._round
+
+    async def _view(self, client: httpx2.AsyncClient) -> None:
+        self._number += 1
+        path = self._draw.choice(PATHS)
+        body = {
+            "anonymousId": f"v{self._draw.randrange(500)}", "messageId": f"view-{self._number}",
+            "context": {"page": {"path": path, "url": f"https://www.example.com{path}"}},
+        }  # fmt: skip
+        (await client.post("/v1/page", json=body)).raise_for_status()
+
+    async def _form(self, client: httpx2.AsyncClient) -> None:
+        self._number += 1
+        email = f"p{self._number}@company{self._number}.example"
+        body = {"email": email, "company": "Example Ltd", "title": "Head of Sales",
+                "message": "Please show me a demo"}  # fmt: skip
+        self._caught_up.clear()
+        self._round.posted[email] = time.perf_counter()
+        (await client.post("/v1/forms/website", json=body)).raise_for_status()
+        await self._writer.append([Outgoing(TOPIC, email, (), f"{time.perf_counter()}".encode())])
+
+    async def _follow(self, client: httpx2.AsyncClient) -> None:
+        asked: dict[str, str | int] = {"types": ASSIGNED, "wait": 20, "limit": 1000}
+        while True:
+            page = (await client.get("/v1/events", params=asked)).raise_for_status().json()
+            for event in page["data"]:
+                self._round.seen.setdefault(event["data"]["person"].get("email", ""), time.perf_counter())
+            if self._round.posted.keys() <= self._round.seen.keys():
+                self._caught_up.set()
+            asked["after"] = page["next"]
+
+    async def _poll(self) -> None:
+        subscription = await self._reader.subscribe("bench", [TOPIC], "bench")
+        heads = await self._reader.heads(TOPIC)
+        positions = {place: following for place, (_, following) in heads.items()}
+        try:
+            while True:
+                for part in await subscription.poll(positions, max_records=100, timeout_seconds=1):
+                    positions[part.partition] = part.next_position
+                    now = time.perf_counter()
+                    self._round.trips += [(now - float(record.value)) * 1000 for record in part.records]
+        finally:
+            await subscription.leave()
+
+
+async def _paced(
+    per_second: float, count: int | None, act: Callable[[], Coroutine[Any, Any, None]], draw: random.Random
+) -> None:
+    """Start acts at random instants, that many a second on average, and wait for those that run."""
+    loop = asyncio.get_running_loop()
+    at = loop.time()
+    async with asyncio.TaskGroup() as running:
+        while count is None or count > 0:
+            at += draw.expovariate(per_second)
+            await asyncio.sleep(max(0, at - loop.time()))
+            running.create_task(act())
+            count = None if count is None else count - 1
+
+
+async def _prepare(machine: Machine) -> None:
+    owner = await asyncpg.connect(machine.database_url)
+    try:
+        await owner.execute("SELECT bus.declare_topic($1, 1, interval '7 days', '{}'::text[])", TOPIC)
+    finally:
+        await owner.close()
+    headers = {"authorization": f"Bearer {machine.keys['admin']}"}
+    async with httpx2.AsyncClient(base_url=machine.url, headers=headers, trust_env=False) as client:
+        (await client.put("/v1/policies", content=POLICY, timeout=30)).raise_for_status()
+
+
+async def _measure(machine: Machine, forms: int, rounds: int) -> list[Round]:
+    await _prepare(machine)
+    url = machine.database_url
+    async with (
+        open_postgres_bus(url, service="scoring", role=None) as writer,
+        open_postgres_bus(url, service="routing", role=None) as reader,
+    ):
+        traffic = Traffic(machine, writer, reader)
+        await traffic.round(forms // 10)  # statements are prepared, the model is compiled
+        return [await traffic.round(forms) for _ in range(rounds)]
+
+
+def handoff(rounds: int, forms: int = FORMS) -> list[Figure]:
+    """Time forms to their hand-off in the feed, p50 and p99, beside the bus's round trip."""
+    with leadline() as machine:
+        measured = asyncio.run(_measure(machine, forms, rounds))
+    figures = []
+    for name, cut, goal in (("p50", 49, None), ("p99", 98, GOAL_MS)):
+        took = Series.of([quantiles(one.latencies(), n=100)[cut] for one in measured])
+        trip = Series.of([quantiles(one.trips, n=100)[cut] for one in measured])
+        figures.append(
+            Figure(
+                "handoff", f"form posted to hand-off in the feed at {EVENTS_PER_SECOND} events/s, {name}",
+                f"{took.text(',.1f')} ms", f"append to poll on the bus: {trip.text(',.1f')} ms",
+                took.over(trip).text(",.1f"), f"at most {goal} ms" if goal else "-",
+                took.median <= goal if goal else None,
+            )
+        )  # fmt: skip
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--forms", type=int, default=FORMS)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    for figure in handoff(options.rounds, options.forms):
+        print(figure.row())
+
+
+if __name__ == "__main__":
+    main()
