@@ -36,6 +36,7 @@ from shared.consumer.consumer import Consumer, ConsumerOptions
 from shared.contracts.topics import HANDOFFS, LEADS, consumer_group
 from shared.db.database import Database, Transaction
 from shared.foundation import Foundation, open_foundation
+from shared.outbox.feed_wakeup import FeedHints, feed_hints
 from shared.outbox.relay import Relay
 from shared.runtime import RoleName, Runner, WiredService
 from shared.web.app import create_app, dispatch, limits_of
@@ -56,14 +57,17 @@ async def wire(
 
     Routing's instants are the database's (DESIGN: DB clock only); `clock` serves the key cache alone.
     """
-    async with open_foundation(settings, "routing", bus=bus, clock=clock) as ground:
+    async with (
+        open_foundation(settings, "routing", bus=bus, clock=clock) as ground,
+        feed_hints(ground.database) as hints,
+    ):
         shelf = PolicyShelf()
         store_of = store_maker(shelf)
         await install_default(ground.database, store_of)
         reads = PostgresReads(ground.database, shelf)
         yield WiredService(
             name="routing",
-            api=_api(settings, ground, store_of, reads),
+            api=_api(settings, ground, store_of, reads, hints),
             views=RoutingViews(ground.database, ground.bus, reads),
             roles=_roles(settings, ground, store_of),
         )
@@ -97,7 +101,9 @@ async def install_default(database: Database, store_of: StoreOf) -> None:
     await publish_text(database, store_of, compile_policy, text, pushed_by="default", only_first=True)
 
 
-def _api(settings: RoutingSettings, ground: Foundation, store_of: StoreOf, reads: PostgresReads) -> ASGIApp:
+def _api(
+    settings: RoutingSettings, ground: Foundation, store_of: StoreOf, reads: PostgresReads, hints: FeedHints
+) -> ASGIApp:
     database = ground.database
     app = create_app("Leadline routing", authenticate=ground.keys.find, ready=ground.ready)
     for router in (
@@ -107,7 +113,7 @@ def _api(settings: RoutingSettings, ground: Foundation, store_of: StoreOf, reads
         feedback_route(database, store_of),
         people_routes(database, store_of, reads),
         policy_routes(database, store_of, reads, compile_policy),
-        feed_routes(reads),
+        feed_routes(reads, hints),
         read_routes(reads),
     ):
         app.include_router(router)

@@ -21,6 +21,7 @@ from shared.db.listen import listening
 from shared.db.role_lease import LeaseLost, RoleLease
 from shared.observability import metrics
 from shared.outbox.append import sent_id
+from shared.outbox.feed_wakeup import tell_readers
 from shared.outbox.rows import Unsent, delete_old, mark_sent, select_unsent
 from shared.outbox.wakeup import channel, relay_here
 
@@ -63,7 +64,7 @@ class Relay:
     ) -> None:
         self._bus = bus
         self._database = database
-        self._feed_types = list(feed_types)
+        self._feed_types = frozenset(feed_types)
         self._keep = keep
         self._source = source or f"leadline/{database.schema}"
         self._options = options or RelayOptions()
@@ -116,6 +117,8 @@ class Relay:
         if rows:
             await self._bus.append([self._message(row, epoch) for row in rows])
             await self._mark(rows, epoch)
+            if any(row.type in self._feed_types for row in rows):
+                await tell_readers(self._database)
             self._count(rows)
         await self._clean()
         return len(rows)
@@ -136,7 +139,7 @@ class Relay:
         """Record the sending under the lease: who lost it meanwhile records nothing."""
         async with self._database.transaction() as tx:
             await self._lease.check(tx)
-            await mark_sent(tx, [row.id for row in rows], epoch=epoch, feed_types=self._feed_types)
+            await mark_sent(tx, [row.id for row in rows], epoch=epoch, feed_types=sorted(self._feed_types))
 
     async def _clean(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -12,7 +12,7 @@ import asyncpg
 from shared.db.database import Database
 from shared.db.listen import NOTIFY
 
-# A NOTIFY inside each business transaction halves the commits (measured), so hints are gathered this long.
+# A NOTIFY inside each business transaction halves the commits (measured), so hints are this far apart.
 GATHER_SECONDS = 0.01
 
 _relays: dict[str, list[Callable[[], None]]] = {}
@@ -62,7 +62,6 @@ async def relay_elsewhere(database: Database) -> AsyncIterator[None]:
 async def _notify(database: Database, wanted: asyncio.Event) -> None:
     while True:
         await wanted.wait()
-        await asyncio.sleep(GATHER_SECONDS)
         wanted.clear()
         # Not being able to hint is no fault: the sweep finds the rows.
         with suppress(
@@ -70,3 +69,5 @@ async def _notify(database: Database, wanted: asyncio.Event) -> None:
         ):
             async with database.connection() as connection:
                 await connection.execute(NOTIFY, channel(database.schema), timeout=2)
+        # The first commit after a rest is told at once; those that follow it closely, together.
+        await asyncio.sleep(GATHER_SECONDS)

@@ -1,22 +1,25 @@
 """`GET /v1/events`: the public feed, a dense sequence behind an opaque cursor; never a silent skip."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.routing.usecases.ports import Page, Reads
+from shared.outbox.feed_wakeup import FeedHints
 from shared.web.auth import ApiKey, require
 from shared.web.cursor import decode, encode
 from shared.web.problem import Problem
 
+# How often a request that waits looks when no hint has come.
 LOOK_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 25
 
 
-def feed_routes(reads: Reads) -> APIRouter:
-    """Return the feed's route."""
+def feed_routes(reads: Reads, hints: FeedHints) -> APIRouter:
+    """Return the feed's route; `hints` wake a request that waits."""
     router = APIRouter(prefix="/v1/events", tags=["feed"])
 
     @router.get("")
@@ -35,12 +38,16 @@ def feed_routes(reads: Reads) -> APIRouter:
         wanted = [name for name in types.split(",") if name]
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + wait
-        while True:
-            epoch, start, last = await _start(reads, after)
-            found = await reads.feed(start, limit, wanted)
-            if found or loop.time() >= ends_at or await request.is_disconnected():
-                break
-            await asyncio.sleep(LOOK_SECONDS)
+        with hints.waiting() as grown:
+            while True:
+                grown.clear()
+                epoch, start, last = await _start(reads, after)
+                found = await reads.feed(start, limit, wanted)
+                left = ends_at - loop.time()
+                if found or left <= 0 or await request.is_disconnected():
+                    break
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(grown.wait(), min(left, LOOK_SECONDS))
         # A full page ends at its last event; a short one has seen all up to the head read before it.
         seen = found[-1]["feed_seq"] if len(found) == limit else max([last, *(e["feed_seq"] for e in found)])
         return Response(

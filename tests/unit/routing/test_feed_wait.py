@@ -1,5 +1,6 @@
 """`wait=` of the feed: a request that finds nothing yet is answered when an event arrives."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +10,10 @@ import httpx2
 import pytest
 
 from services.routing.entrypoints import feed
+from shared.outbox.feed_wakeup import FeedHints
 from shared.web.app import create_app
 from shared.web.auth import ApiKey
+from tests.support.eventually import eventually
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
@@ -35,13 +38,13 @@ class ArrivesAt:
         ]  # fmt: skip
 
 
-async def _ask(events: ArrivesAt, path: str) -> dict[str, Any]:
+async def _ask(events: ArrivesAt, path: str, hints: FeedHints | None = None) -> dict[str, Any]:
     async def authenticate(_: str) -> ApiKey:
         return ApiKey("key_1", frozenset({"read"}))
 
     app = create_app("feed", authenticate=authenticate)
     reads = Mock(feed=events.feed, feed_range=events.feed_range)
-    app.include_router(feed.feed_routes(reads))
+    app.include_router(feed.feed_routes(reads, hints or FeedHints()))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://leadline.test") as client:
         answer = await client.get(path, headers={"authorization": "Bearer k"})
@@ -69,3 +72,27 @@ async def test_without_wait_an_empty_feed_is_answered_at_once_and_nothing_is_ski
     assert (page["data"], events.looks) == ([], 1)
     after = await _ask(events, f"/v1/events?after={page['next']}")
     assert [event["sequence"] for event in after["data"]] == [1]
+
+
+async def test_a_hint_wakes_a_request_that_would_not_look_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "LOOK_SECONDS", 60)
+    events, hints = ArrivesAt(2), FeedHints()
+    asking = asyncio.create_task(_ask(events, "/v1/events?wait=25", hints))
+    await eventually(lambda: events.looks == 1)
+    hints.wake()
+    page = await asyncio.wait_for(asking, 10)
+    assert [event["id"] for event in page["data"]] == ["ev_1"]
+
+
+async def test_what_arrives_while_a_request_looks_is_not_slept_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "LOOK_SECONDS", 60)
+    hints = FeedHints()
+
+    class HintedDuringLook(ArrivesAt):
+        async def feed_range(self) -> tuple[int, int, int]:
+            if not self.looks:
+                hints.wake()
+            return await super().feed_range()
+
+    page = await asyncio.wait_for(_ask(HintedDuringLook(2), "/v1/events?wait=25", hints), 10)
+    assert [event["id"] for event in page["data"]] == ["ev_1"]

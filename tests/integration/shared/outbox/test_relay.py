@@ -17,6 +17,7 @@ from shared.contracts.topics import HANDOFFS
 from shared.db.database import Database
 from shared.db.role_lease import LeaseLost
 from shared.outbox.append import OutboxEvent, append
+from shared.outbox.feed_wakeup import feed_channel, feed_hints
 from shared.outbox.relay import Relay, RelayOptions
 from shared.outbox.rows import MAX_BYTES, backlog, delete_old, mark_sent, select_unsent
 from shared.outbox.wakeup import relay_elsewhere
@@ -235,6 +236,32 @@ async def test_many_commits_make_few_notifications(database_url: str, database: 
         await eventually(lambda: bool(heard))
     await listener.close()
     assert len(heard) < 50
+
+
+async def test_readers_of_the_feed_are_told_when_it_has_grown_and_not_of_other_events(
+    database_url: str, database: Database, bus: MemoryBus
+) -> None:
+    heard: list[str] = []
+    listener = await asyncpg.connect(database_url)
+    await listener.add_listener(feed_channel("scoring"), lambda *_: heard.append("x"))
+    for number, kind in enumerate((PRIVATE, FEED)):
+        await add(database, [event(number, kind=kind)])
+        await a_relay(bus, database).turn()
+    await eventually(lambda: bool(heard))
+    await listener.close()
+    assert len(heard) == 1, "notifications come in order: one for the private event would have come before"
+
+
+async def test_a_reader_who_waits_is_woken_by_the_relay_of_another_process(
+    database: Database, bus: MemoryBus
+) -> None:
+    async with feed_hints(database) as hints:
+        with hints.waiting() as grown:
+            await asyncio.wait_for(grown.wait(), 10)  # the listener is there
+            grown.clear()
+            await add(database, [event(1)])
+            await a_relay(bus, database).turn()
+            await asyncio.wait_for(grown.wait(), 10)
 
 
 async def test_only_old_sent_rows_are_deleted(database: Database, bus: MemoryBus) -> None:

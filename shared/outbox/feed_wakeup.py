@@ -1,0 +1,58 @@
+"""Waking who waits for the public feed: a NOTIFY of the relay once it has numbered events.
+
+A hint only: whoever waits looks by itself now and then.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import asyncpg
+
+from shared.db.database import Database
+from shared.db.listen import NOTIFY, listening
+
+
+def feed_channel(schema: str) -> str:
+    """Return the NOTIFY channel on which readers of the feed of `schema` listen."""
+    return f"leadline_feed_{schema}"
+
+
+class FeedHints:
+    """The readers of one process who wait for the feed to grow."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Event] = set()
+
+    def wake(self) -> None:
+        """Let all who wait look at once."""
+        for grown in self._waiting:
+            grown.set()
+
+    @contextmanager
+    def waiting(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the feed may have grown; clear it before each look."""
+        grown = asyncio.Event()
+        self._waiting.add(grown)
+        try:
+            yield grown
+        finally:
+            self._waiting.discard(grown)
+
+
+@asynccontextmanager
+async def feed_hints(database: Database) -> AsyncIterator[FeedHints]:
+    """Give the hints of the feed of `database`; for bootstraps, around the service's life."""
+    hints = FeedHints()
+    async with listening(database.pool, feed_channel(database.schema), hints.wake):
+        yield hints
+
+
+async def tell_readers(database: Database) -> None:
+    """Hint to the readers of all processes that the feed has grown."""
+    # Not being able to hint is no fault: readers look by themselves.
+    with suppress(
+        asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError
+    ):
+        async with database.connection() as connection:
+            await connection.execute(NOTIFY, feed_channel(database.schema), timeout=2)
