@@ -3,6 +3,12 @@
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
 from benchmarks.handoff import handoff
+from benchmarks.memory import memory
 from benchmarks.timers import timers
 
-PARTS: dict[str, Part] = {"assignments": assignments, "timers": timers, "handoff": handoff}
+PARTS: dict[str, Part] = {
+    "assignments": assignments,
+    "timers": timers,
+    "handoff": handoff,
+    "memory": memory,
+}

@@ -1,0 +1,176 @@
+"""What each process holds in memory as events go through all of Leadline: `python -m benchmarks.memory`.
+
+Events come in batches of 500 over one connection; each look at the memory waits until all are handled.
+"""
+
+import argparse
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import httpx2
+
+from benchmarks.figures import Figure
+from benchmarks.machine import Machine, leadline, proportional_megabytes, resident_megabytes
+
+EVENTS = 1_000_000
+LOOKS = 5
+BATCH = 500
+GOAL_MEGABYTES = 150
+GOAL_GROWTH = 1.05
+# So many events may lie between the door and the scores: the log is on disk, but the test is of a flow.
+AHEAD = 20_000
+STUCK_SECONDS = 120
+PATHS = ("/", "/pricing", "/product", "/blog/leads", "/docs/start", "/contact")
+
+# Messages of every topic that a group has not handled yet.
+WAITING = """
+SELECT coalesce(sum(h.next_offset - p.next_offset), 0)::bigint
+FROM (SELECT * FROM scoring.consumer_position UNION ALL SELECT * FROM routing.consumer_position) p
+CROSS JOIN LATERAL bus.heads(p.topic) h WHERE h.partition = p.partition
+"""
+UNSENT = " + ".join(
+    f"(SELECT count(*) FROM {schema}.outbox WHERE sent_at IS NULL)"
+    for schema in ("ingest", "scoring", "routing")
+)
+HANDED_OVER = "SELECT count(*) FROM routing.handoff"
+
+
+@dataclass(slots=True)
+class Look:
+    """Megabytes by process once that many events have gone through; `postgres` is all of its processes."""
+
+    events: int
+    megabytes: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class Visitors:
+    """Sessions of about ten events, 300 visitors at a time; one in fifty events tells an e-mail address."""
+
+    draw: random.Random = field(default_factory=lambda: random.Random(3))
+    present: list[int] = field(default_factory=lambda: list(range(300)))
+    arrived: int = 300
+    number: int = 0
+
+    def batch(self) -> dict[str, Any]:
+        """Return the body of the next request."""
+        return {"batch": [self._event() for _ in range(BATCH)]}
+
+    def _event(self) -> dict[str, Any]:
+        self.number += 1
+        slot = self.draw.randrange(len(self.present))
+        person = self.present[slot]
+        if self.draw.random() < 0.1:
+            self.present[slot], self.arrived = self.arrived, self.arrived + 1
+        event = {"messageId": f"m-{self.number}", "anonymousId": f"a-{person}"}
+        if self.draw.random() < 0.02:
+            traits = {"email": f"p{person}@company{person % 997}.example", "title": "VP Sales",
+                      "company": "Example Ltd"}  # fmt: skip
+            return event | {"type": "identify", "userId": f"u-{person}", "traits": traits}
+        if self.draw.random() < 0.2:
+            return event | {"type": "track", "event": "Pricing Viewed"}
+        path = self.draw.choice(PATHS)
+        return event | {
+            "type": "page",
+            "context": {"page": {"path": path, "url": f"https://example.com{path}"}},
+        }
+
+
+class Flow:
+    """One Leadline, fed as fast as it goes."""
+
+    def __init__(
+        self, machine: Machine, client: httpx2.AsyncClient, owner: "asyncpg.Connection[Any]"
+    ) -> None:
+        self._machine = machine
+        self._client = client
+        self._owner = owner
+        self._visitors = Visitors()
+
+    async def feed(self, events: int) -> None:
+        """Post that many and wait until all that follows from them is done."""
+        for posted in range(0, events, BATCH):
+            answer = await self._client.post("/v1/batch", json=self._visitors.batch())
+            answer.raise_for_status()
+            if posted % AHEAD == 0:
+                await self._until_waiting(AHEAD)
+        await self._until_waiting(0)
+
+    async def _until_waiting(self, most: int) -> None:
+        least, since = await self._waiting(), time.monotonic()
+        while least > most:
+            await asyncio.sleep(0.2)
+            now = await self._waiting()
+            if now < least:
+                least, since = now, time.monotonic()
+            assert time.monotonic() - since < STUCK_SECONDS, f"{now} messages wait and none is handled"
+
+    async def _waiting(self) -> int:
+        return int(await self._owner.fetchval(WAITING)) + int(await self._owner.fetchval(f"SELECT {UNSENT}"))
+
+    def look(self, events: int) -> Look:
+        """Take what the processes hold now."""
+        held = {name: resident_megabytes(process) for name, process in self._machine.processes.items()}
+        return Look(events, held | {"postgres": proportional_megabytes(self._machine.database())})
+
+
+async def _measure(machine: Machine, events: int) -> list[Look]:
+    owner = await asyncpg.connect(machine.database_url)
+    headers = {"authorization": f"Bearer {machine.keys['ingest']}"}
+    try:
+        async with httpx2.AsyncClient(
+            base_url=machine.url, headers=headers, timeout=60, trust_env=False
+        ) as client:
+            flow = Flow(machine, client, owner)
+            looks = [flow.look(0)]
+            for number in range(1, LOOKS + 1):
+                await flow.feed(events // LOOKS)
+                looks.append(flow.look(events * number // LOOKS))
+                print(
+                    "  ".join(f"{name} {held:.0f} MB" for name, held in looks[-1].megabytes.items()),
+                    flush=True,
+                )
+        assert await owner.fetchval(HANDED_OVER), (
+            "no lead was handed over: events did not go through all of it"
+        )
+    finally:
+        await owner.close()
+    return looks
+
+
+def memory(_: int, events: int = EVENTS) -> list[Figure]:
+    """Watch the memory of each process over many events; one run, whatever the number of rounds."""
+    with leadline() as machine:
+        looks = asyncio.run(_measure(machine, events))
+    return [_figure(name, looks, events) for name in looks[0].megabytes]
+
+
+def _figure(name: str, looks: Sequence[Look], events: int) -> Figure:
+    held = [look.megabytes[name] for look in looks]
+    # From the middle on: before, caches fill and the allocator settles.
+    growth = held[-1] / held[LOOKS // 2 + 1]
+    ours = name != "postgres"
+    return Figure(
+        "memory", f"memory of `{name}` over {events:,} events",
+        ", ".join(f"{megabytes:.0f}" for megabytes in held[1:]) + " MB", f"at the start {held[0]:.0f} MB",
+        f"{growth:.2f} from the middle on",
+        f"below {GOAL_MEGABYTES} MB, at most {GOAL_GROWTH}" if ours else "-",
+        max(held) < GOAL_MEGABYTES and growth <= GOAL_GROWTH if ours else None,
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=EVENTS)
+    options = parser.parse_args()
+    for figure in memory(1, options.events):
+        print(figure.row())
+
+
+if __name__ == "__main__":
+    main()
