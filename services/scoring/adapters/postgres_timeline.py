@@ -10,8 +10,8 @@ import asyncpg
 import msgspec
 
 from services.scoring.adapters.jsonb import to_jsonb
-from services.scoring.adapters.keys import identity_of, key_of
-from services.scoring.domain.activity import Activity
+from services.scoring.adapters.keys import FIRST_PERSON_KEY, identity_of, key_of
+from services.scoring.domain.activity import Activity, subject
 from services.scoring.domain.identity import Identity
 from services.scoring.usecases.ports import ConcurrentChange, Entry, Known
 from shared.contracts.leads import RecentActivity
@@ -34,25 +34,24 @@ SELECT t.event_id, t.occurred_at, t.body_hash, t.anonymous, t.usr, t.email, t.ow
 FROM scoring.timeline t WHERE t.event_id = ANY($1::uuid[])
 """
 
-_PUT = f"""
-INSERT INTO scoring.timeline AS t (event_id, occurred_at, received_at, body_hash, source, kind, name,
-    anonymous, usr, email, owner, signals, bot, url, content, traits)
-SELECT n.event_id, n.occurred_at, n.received_at, n.body_hash, n.source, n.kind, n.name,
-    n.anonymous, n.usr, n.email,
-    coalesce(n.usr, n.email, {OWNER_OF.format(a="n.anonymous", at="n.occurred_at", event="n.event_id")}),
-    string_to_array(n.signals, ','), n.bot, n.url, n.content, n.traits
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::jsonb[])
-    AS n (event_id, occurred_at, received_at, body_hash, source, kind, name, anonymous, usr, email, signals,
-          bot, url, content, traits)
-ON CONFLICT (event_id) DO UPDATE SET
-    occurred_at = excluded.occurred_at, received_at = excluded.received_at, body_hash = excluded.body_hash,
-    source = excluded.source, kind = excluded.kind, name = excluded.name, anonymous = excluded.anonymous,
-    usr = excluded.usr, email = excluded.email, owner = excluded.owner, signals = excluded.signals,
-    bot = excluded.bot, url = excluded.url, content = excluded.content, traits = excluded.traits
-WHERE (excluded.occurred_at, excluded.body_hash COLLATE "C") < (t.occurred_at, t.body_hash COLLATE "C")
-RETURNING event_id, owner, xmax <> 0 AS replaced
-"""  # fmt: skip
+# Whose is activity of anonymous ids of which some have links: those without are their own.
+_LINKED = """
+SELECT key FROM unnest($1::text[]) AS key
+WHERE EXISTS (SELECT FROM scoring.link l WHERE l.joins AND l.a = key)
+"""
+_OWNERS = f"""
+SELECT n.event_id, {OWNER_OF.format(a="n.a", at="n.at", event="n.event_id")} AS owner
+FROM unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS n (event_id, at, a)
+"""
+
+_COLUMNS = (
+    "event_id", "occurred_at", "received_at", "body_hash", "source", "kind", "name", "anonymous", "usr",
+    "email", "owner", "signals", "bot", "url", "content", "traits",
+)  # fmt: skip
+_REPLACE = f"""
+UPDATE scoring.timeline SET ({", ".join(_COLUMNS[1:])}) = ({", ".join(f"${n}" for n in range(2, 17))})
+WHERE event_id = $1
+"""
 
 _REOWN = f"""
 UPDATE scoring.timeline t SET owner = o.now
@@ -141,13 +140,38 @@ class PostgresTimeline:
         }
 
     async def put(self, entries: Sequence[Entry], replaced: Collection[str]) -> dict[str, Identity]:
+        owners = await self._owners(entries)
         ordered = sorted(entries, key=lambda entry: entry.activity.event_id)
-        columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
-        rows = await self.tx.connection.fetch(_PUT, *columns)
-        known = {str(row["event_id"]) for row in rows if row["replaced"]}
-        if len(rows) != len(entries) or not known <= set(replaced):
-            raise ConcurrentChange("another batch has stored another body of one of these events")
-        return {str(row["event_id"]): identity_of(row["owner"]) for row in rows}
+        rows = [_row(entry, owners[entry.activity.event_id]) for entry in ordered]
+        try:
+            await self.tx.connection.copy_records_to_table(
+                "timeline",
+                schema_name="scoring",
+                columns=_COLUMNS,
+                records=[row for row in rows if row[0] not in replaced] if replaced else rows,
+            )
+        except asyncpg.UniqueViolationError as taken:
+            raise ConcurrentChange("another batch has stored one of these events") from taken
+        if replaced:
+            await self.tx.connection.executemany(_REPLACE, [row for row in rows if row[0] in replaced])
+        return {event_id: identity_of(owner) for event_id, owner in owners.items()}
+
+    async def _owners(self, entries: Sequence[Entry]) -> dict[str, str]:
+        """Return the key of each activity's owner, by event id."""
+        named = {entry.activity.event_id: key_of(subject(entry.activity)) for entry in entries}
+        anonymous = {key for key in named.values() if key < FIRST_PERSON_KEY}
+        linked = {row["key"] for row in await self.tx.connection.fetch(_LINKED, list(anonymous))}
+        if linked:
+            asked = [
+                (a.event_id, a.occurred_at)
+                for a in (e.activity for e in entries)
+                if named[a.event_id] in linked
+            ]
+            ids, instants = map(list, zip(*asked, strict=True))
+            keys = [named[event_id] for event_id in ids]
+            for row in await self.tx.connection.fetch(_OWNERS, ids, instants, keys):
+                named[str(row["event_id"])] = row["owner"]
+        return named
 
     async def reown(self, anonymous: Collection[Identity]) -> set[Identity]:
         rows = await self.tx.connection.fetch(_REOWN, [key_of(identity) for identity in anonymous])
@@ -214,11 +238,11 @@ class PostgresTimeline:
         return found
 
 
-def _row(entry: Entry) -> tuple[Any, ...]:
+def _row(entry: Entry, owner: str) -> tuple[Any, ...]:
     a = entry.activity
     return (
         a.event_id, a.occurred_at, a.received_at, a.body_hash, a.source, a.kind, a.name,
-        _key("a", a.anonymous_id), _key("u", a.user_id), _key("e", a.email), ",".join(entry.signals),
+        _key("a", a.anonymous_id), _key("u", a.user_id), _key("e", a.email), owner, entry.signals,
         entry.bot, entry.url, to_jsonb(entry.content),
         to_jsonb(a.traits) if a.traits else None,
     )  # fmt: skip
