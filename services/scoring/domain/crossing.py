@@ -6,75 +6,53 @@ of a span bound the engagement within it, and spans that cannot hold a change ar
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.scoring.domain.compile import CompiledModel
-from services.scoring.domain.conditions import normalised
-from services.scoring.domain.decay import Fading, instant_at, instant_us
-from services.scoring.domain.engagement import Ledger, hand_raised, open_ledger, points_at
+from services.scoring.domain.course import SECOND_US, Course, Moment
+from services.scoring.domain.decay import instant_at, instant_us
 from services.scoring.domain.level import Standing, standing
 from services.scoring.domain.model import SCORE_MAX, Model
-from services.scoring.domain.score import fit_score
+from services.scoring.domain.score import Basis, basis_of
 from services.scoring.domain.signals import DayCount
 from services.scoring.domain.snapshot import MOVED
 
 HORIZON = timedelta(days=400)
-_SECOND_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """The engagement's parts at one instant: sum of gains, sum of losses (at most 0), hand-raise."""
-
-    at: int
-    gains: int
-    losses: int
-    raised: bool
-
-
-class _Course:
+class _Search:
     """A lead's standing as a function of time.
 
     What is told changes at a few values of the engagement only (`_edges`); between two of them nothing does.
     """
 
-    def __init__(
-        self, ledger: Ledger, facts: Mapping[str, Any], model: Model | CompiledModel, published: int | None
-    ) -> None:
-        self._rules = model.model if isinstance(model, CompiledModel) else model
-        self._ledger = ledger
-        self._known = facts.keys()
-        self._fit = fit_score(model, facts)
+    def __init__(self, basis: Basis, published: int | None) -> None:
+        self._basis = basis
         self._published = published
-        self._edges = {raised: self._changes(raised=raised) for raised in (False, True)}
-
-    def moment(self, second: int) -> _Moment:
-        return self.moment_us(second * _SECOND_US)
-
-    def moment_us(self, at_us: int) -> _Moment:
-        fading = Fading(at_us)
-        points = [points_at(account, fading) for account in self._ledger.accounts]
-        raised, _ = hand_raised(self._ledger, at_us, self._rules.level.hand_raise_days)
-        gains = sum(gain for gain in points if gain > 0)
-        return _Moment(at_us // _SECOND_US, gains, sum(points) - gains, raised)
+        self._edges: dict[bool, list[int]] = {}
+        self.course = Course(basis.ledger, basis.rules.level.hand_raise_days)
 
     def place(self, engagement: int, *, raised: bool) -> tuple[bool, int]:
         """Return where an engagement lies between the edges; the same place tells the same."""
-        return raised, bisect_right(self._edges[raised], engagement)
+        edges = self._edges.get(raised)
+        if edges is None:
+            edges = self._edges[raised] = self._changes(raised=raised)
+        return raised, bisect_right(edges, engagement)
 
-    def now(self, moment: _Moment) -> tuple[bool, int]:
+    def now(self, moment: Moment) -> tuple[bool, int]:
         return self.place(moment.gains + moment.losses, raised=moment.raised)
 
     def _changes(self, *, raised: bool) -> list[int]:
         """Return the engagements from which on something else is told than below, ascending."""
-        rules, level = self._rules, self._rules.level
+        rules, level = self._basis.rules, self._basis.rules.level
         bands = rules.engagement_bands
         edges = {bands.first, bands.second, bands.third, rules.required.engagement}
         if level.by == "threshold" and level.engagement_weight:
             for bound in (level.upper, level.lower):
-                edges.add(-((self._fit.points * level.fit_weight - bound * 100) // level.engagement_weight))
+                edges.add(
+                    -((self._basis.fit.points * level.fit_weight - bound * 100) // level.engagement_weight)
+                )
         if self._published is not None:
             edges |= {self._published - MOVED + 1, self._published + MOVED}
         return sorted(
@@ -86,22 +64,22 @@ class _Course:
 
     def _told(self, engagement: int, *, raised: bool) -> tuple[Standing, bool]:
         found = standing(
-            self._rules,
-            fit=self._fit.points,
+            self._basis.rules,
+            fit=self._basis.fit.points,
             engagement=engagement,
             hand_raise=raised,
-            known=self._known,
-            disqualified=self._fit.disqualified,
+            known=self._basis.facts,
+            disqualified=self._basis.fit.disqualified,
         )
         return found, self._published is not None and abs(engagement - self._published) >= MOVED
 
-    def may_change(self, start: _Moment, end: _Moment, place: tuple[bool, int]) -> bool:
+    def may_change(self, start: Moment, end: Moment, place: tuple[bool, int]) -> bool:
         """Tell whether the span may hold another place: gains and losses only shrink within it."""
         lowest = self.place(end.gains + start.losses, raised=end.raised)
         highest = self.place(start.gains + end.losses, raised=start.raised)
         return lowest != place or highest != place
 
-    def first_change(self, start: _Moment, end: _Moment, place: tuple[bool, int]) -> _Moment | None:
+    def first_change(self, start: Moment, end: Moment, place: tuple[bool, int]) -> Moment | None:
         """Return the first moment in (start, end] that lies elsewhere than `place`, where `start` lies."""
         spans = [(start, end)]
         while spans:
@@ -112,7 +90,7 @@ class _Course:
                 if self.now(end) != place:
                     return end
                 continue
-            middle = self.moment((start.at + end.at) // 2)
+            middle = self.course.at_second((start.at + end.at) // 2)
             spans.append((middle, end))
             spans.append((start, middle))
         return None
@@ -134,14 +112,21 @@ def next_crossing(
 
     None where nothing changes within `horizon`. Arguments as of `score.score`, counts known at `after`.
     """
-    rules = model.model if isinstance(model, CompiledModel) else model
-    ledger = open_ledger(counts, rules, as_of=after, cut=cut)
-    course = _Course(ledger, normalised(traits), model, published_engagement)
-    second = instant_us(after) // _SECOND_US
-    place = course.now(course.moment_us(instant_us(after)))
-    first = course.moment(second + 1)
-    if course.now(first) != place:
-        return instant_at(first.at * _SECOND_US)
-    last = course.moment(second + 1 + int(horizon.total_seconds()))
-    found = course.first_change(first, last, place)
-    return instant_at(found.at * _SECOND_US) if found else None
+    basis = basis_of(counts, traits, model, as_of=after, cut=cut)
+    return crossing_of(basis, after, published_engagement=published_engagement, horizon=horizon)
+
+
+def crossing_of(
+    basis: Basis, after: datetime, *, published_engagement: int | None, horizon: timedelta = HORIZON
+) -> datetime | None:
+    """Return `next_crossing` of the lead whose basis this is, made at `after`."""
+    search = _Search(basis, published_engagement)
+    course = search.course
+    second = instant_us(after) // SECOND_US
+    place = search.now(course.at_us(instant_us(after)))
+    first = course.at_second(second + 1)
+    if search.now(first) != place:
+        return instant_at(first.at * SECOND_US)
+    last = course.at_second(second + 1 + int(horizon.total_seconds()))
+    found = search.first_change(first, last, place)
+    return instant_at(found.at * SECOND_US) if found else None

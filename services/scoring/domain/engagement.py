@@ -141,14 +141,9 @@ def worth_at(account: Account, fading: Fading) -> Worth:
     return Worth(rounded(raw), rounded(capped), rounded(kept), rounded(counting), bonus, counting_bonus)
 
 
-def points_at(account: Account, fading: Fading) -> int:
-    """Return `worth_at(...).points` alone: what a search over time asks again and again."""
-    half_life = account.signal.half_life_days
-    counting = 0
-    for bucket in account.buckets:
-        if bucket.counts and bucket.kept:
-            counting += bucket.kept * fading.factor(bucket.end_us, half_life)
-    return rounded(counting) + (_bonus(account, fading.at_us)[1] if account.signal.bands else 0)
+def bonus_of(account: Account, at_us: int) -> int:
+    """Return the frequency bonus that the account's activity after the cut earns at an instant."""
+    return _bonus(account, at_us)[1]
 
 
 def _bonus(account: Account, at_us: int) -> tuple[int, int]:
@@ -175,15 +170,21 @@ def _step(steps: tuple[tuple[int, int], ...], seen: int) -> int:
 
 def hand_raised(ledger: Ledger, at_us: int, valid_days: int) -> tuple[bool, datetime | None]:
     """Tell whether a hand-raise counts at an instant, and when the latest was."""
-    raised = [
-        bucket
-        for account in ledger.accounts
-        if account.signal.hand_raise
-        for bucket in account.buckets
-        if bucket.counts and bucket.count and at_us - bucket.end_us < valid_days * DAY_US
-    ]
+    since_us = at_us - valid_days * DAY_US
+    raised = [bucket for bucket in _hand_raises(ledger) if bucket.end_us > since_us]
     instants = [bucket.last_at for bucket in raised if bucket.last_at is not None]
     return bool(raised), max(instants, default=None)
+
+
+def hand_raise_ends(ledger: Ledger) -> list[int]:
+    """Return the instants (microseconds) from which the hand-raises that count age."""
+    return [bucket.end_us for bucket in _hand_raises(ledger)]
+
+
+def _hand_raises(ledger: Ledger) -> Iterable[Bucket]:
+    for account in ledger.accounts:
+        if account.signal.hand_raise:
+            yield from (bucket for bucket in account.buckets if bucket.counts and bucket.count)
 
 
 def engagement_lines(ledger: Ledger, at_us: int, cut: datetime | None) -> list[Line]:

@@ -8,7 +8,7 @@ from typing import Any
 from services.scoring.domain.compile import CompiledModel
 from services.scoring.domain.conditions import Facts, evaluate, facts_of, normalised
 from services.scoring.domain.decay import instant_us
-from services.scoring.domain.engagement import engagement_lines, hand_raised, open_ledger
+from services.scoring.domain.engagement import Ledger, engagement_lines, hand_raised, open_ledger
 from services.scoring.domain.fit import Fit, fit_of
 from services.scoring.domain.level import LevelReason, standing
 from services.scoring.domain.line import Line
@@ -39,6 +39,17 @@ class Score:
     disqualified: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a score follows from at any instant until new activity: normalised facts, fit, ledger."""
+
+    rules: Model
+    facts: Facts
+    fit: Fit
+    ledger: Ledger
+    cut: datetime | None
+
+
 def score(
     counts: Iterable[DayCount],
     traits: Mapping[str, Any],
@@ -47,7 +58,19 @@ def score(
     as_of: datetime,
     cut: datetime | None = None,
 ) -> Score:
-    """Score a lead.
+    """Score a lead: `score_of` the `basis_of` the same arguments."""
+    return score_of(basis_of(counts, traits, model, as_of=as_of, cut=cut), as_of)
+
+
+def basis_of(
+    counts: Iterable[DayCount],
+    traits: Mapping[str, Any],
+    model: Model | CompiledModel,
+    *,
+    as_of: datetime,
+    cut: datetime | None = None,
+) -> Basis:
+    """Return what a lead's score follows from.
 
     `counts`: all rows of all its identities with occurred_at up to `as_of`, the cut's day split
     (`DayCount.left_out`, see `signals.partial_days`); rows of later days are ignored. `traits`: resolved
@@ -56,18 +79,23 @@ def score(
     """
     rules = model.model if isinstance(model, CompiledModel) else model
     facts = normalised(traits)
-    fit = fit_score(model, facts)
     ledger = open_ledger(counts, rules, as_of=as_of, cut=cut)
+    return Basis(rules, facts, fit_score(model, facts), ledger, cut)
+
+
+def score_of(basis: Basis, as_of: datetime) -> Score:
+    """Return the score at `as_of`."""
+    rules, fit = basis.rules, basis.fit
     at_us = instant_us(as_of)
-    lines = engagement_lines(ledger, at_us, cut)
+    lines = engagement_lines(basis.ledger, at_us, basis.cut)
     engagement = sum(line.points for line in lines)
-    raised, raised_at = hand_raised(ledger, at_us, rules.level.hand_raise_days)
+    raised, raised_at = hand_raised(basis.ledger, at_us, rules.level.hand_raise_days)
     found = standing(
         rules,
         fit=fit.points,
         engagement=engagement,
         hand_raise=raised,
-        known=facts,
+        known=basis.facts,
         disqualified=fit.disqualified,
     )
     return Score(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.scoring.domain.crossing import HORIZON, next_crossing
+from services.scoring.domain.crossing import HORIZON, crossing_of
 from services.scoring.domain.features import resolve_traits
-from services.scoring.domain.score import Score, score
+from services.scoring.domain.score import Basis, Score, basis_of, score_of
 from services.scoring.domain.snapshot import Told, due
 from services.scoring.usecases.ports import Announcement, Engine, Inputs, Standing, Stores, Trigger
 from shared.contracts.leads import LeadPerson, LeadScored, RecentActivity, ScoreLine
@@ -17,12 +17,13 @@ RECENT_ACTIVITIES = 10  # what a rep reads before the first call
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """One lead, scored: its inputs, resolved traits with features, e-mails and the score."""
+    """One lead, scored: its inputs, resolved traits with features, e-mails, the score and its basis."""
 
     inputs: Inputs
     traits: Mapping[str, Any]
     emails: tuple[str, ...]
     score: Score
+    basis: Basis
 
     @property
     def contactable(self) -> bool:
@@ -69,15 +70,15 @@ async def rescore_leads(
             ]
         )
     told_now = {a.inputs.lead_id for a in telling}
-    await stores.leads.arm({a.inputs.lead_id: _next_change(a, engine, told_now) for a in assessed})
+    await stores.leads.arm({a.inputs.lead_id: _next_change(a, told_now) for a in assessed})
 
 
 def assess(inputs: Inputs, engine: Engine, as_of: datetime) -> Assessment:
     """Score one lead at `as_of` with the engine's model."""
     emails = tuple(sorted(member.value for member in inputs.members if member.kind == "email"))
     traits = engine.features(resolve_traits(inputs.traits), emails)
-    result = score(inputs.counts, traits, engine.compiled, as_of=as_of, cut=inputs.cut)
-    return Assessment(inputs, traits, emails, result)
+    basis = basis_of(inputs.counts, traits, engine.compiled, as_of=as_of, cut=inputs.cut)
+    return Assessment(inputs, traits, emails, score_of(basis, as_of), basis)
 
 
 def told_by(assessment: Assessment, engine: Engine) -> Told:
@@ -202,18 +203,11 @@ def _person(assessment: Assessment) -> LeadPerson:
     )
 
 
-def _next_change(assessment: Assessment, engine: Engine, told_now: set[str]) -> datetime | None:
+def _next_change(assessment: Assessment, told_now: set[str]) -> datetime | None:
     inputs = assessment.inputs
     published = assessment.score.engagement if inputs.lead_id in told_now else None
     if published is None and inputs.told is not None:
         published = inputs.told.engagement
-    found = next_crossing(
-        inputs.counts,
-        assessment.traits,
-        engine.compiled,
-        after=assessment.score.as_of,
-        cut=inputs.cut,
-        published_engagement=published,
-    )
+    found = crossing_of(assessment.basis, assessment.score.as_of, published_engagement=published)
     # What fades more slowly than the search looks ahead is looked at again when it ends.
     return found or (assessment.score.as_of + HORIZON if inputs.counts else None)
