@@ -1,5 +1,6 @@
 """The parts of `make bench` by name, in the order in which they are run and shown."""
 
+from benchmarks import ingest
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
 from benchmarks.handoff import handoff
@@ -7,8 +8,10 @@ from benchmarks.memory import memory
 from benchmarks.timers import timers
 
 PARTS: dict[str, Part] = {
-    "assignments": assignments,
+    "ingest": ingest.singles,
+    "batches": ingest.batches,
     "timers": timers,
+    "assignments": assignments,
     "handoff": handoff,
     "memory": memory,
 }
