@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from shared.contracts.envelope import Headers
 
 
@@ -40,8 +42,7 @@ class OffsetOutOfRange(Exception):
         self.next_offset = next_offset
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A message to append; `key` decides its partition."""
 
     topic: str
@@ -50,8 +51,7 @@ class Outgoing:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A message read back, with its place in the log."""
 
     partition: Partition

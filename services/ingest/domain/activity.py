@@ -1,9 +1,10 @@
 """An activity as ingest understands it, before it takes the shape of a message."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["track", "identify", "page", "screen", "group", "alias", "form"]
 
@@ -33,22 +34,23 @@ class Arrival:
     browser: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where it happened, on the web."""
 
     url: str | None = None
     path: str | None = None
     referrer: str | None = None
     title: str | None = None
-    campaign: dict[str, str] = field(default_factory=dict)
+    campaign: Mapping[str, str] = MappingProxyType({})
     user_agent: str | None = None
     ip: str | None = None
     locale: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
+NOWHERE = Place()
+
+
+class Activity(NamedTuple):
     """One activity of one person; `occurred_at` is skew-corrected and never after `received_at`."""
 
     kind: Kind
@@ -57,12 +59,12 @@ class Activity:
     occurred_at: datetime
     received_at: datetime
     body_hash: str
+    traits: dict[str, Any]
+    properties: dict[str, Any]
     anonymous_id: str | None = None
     user_id: str | None = None
     previous_id: str | None = None
     group_id: str | None = None
     email: str | None = None
     phone: str | None = None
-    traits: dict[str, Any] = field(default_factory=dict)
-    properties: dict[str, Any] = field(default_factory=dict)
-    place: Place = field(default_factory=Place)
+    place: Place = NOWHERE

@@ -10,6 +10,9 @@ from services.ingest.domain.errors import Malformed, Unmappable
 
 _INT64 = 2**63
 _REPLACEMENT = "\ufffd"
+# Every digit becomes 0, so that a number too long for 64 bits can be looked for as bytes.
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,9 @@ class Shape:
 def parse_leniently(text: bytes) -> Any:
     """Parse JSON that strict parsers refuse (lone surrogates, NaN, endless numbers), else raise Malformed."""
     try:
-        return json.loads(text, parse_int=_integer, parse_constant=lambda _: None)
+        return json.loads(
+            text, parse_int=_integer, parse_float=_finite_or_none, parse_constant=lambda _: None
+        )
     except (ValueError, RecursionError) as bad:
         raise Malformed("the body is not JSON") from bad
 
@@ -31,6 +36,28 @@ def parse_leniently(text: bytes) -> Any:
 def _integer(digits: str) -> int | str:
     # Longer numbers are identifiers, if anything; int() refuses more than 4300 digits.
     return int(digits) if len(digits) <= 20 else digits
+
+
+def _finite_or_none(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def surely_plain(spelled: bytes, shape: Shape) -> bool:
+    """Return whether the JSON of a value shows that `plain` would leave it as it is; False: look closely.
+
+    `spelled`: as the value is encoded, NUL and surrogates as escapes. Brackets and commas within texts count
+    too, so the answer errs on the careful side only.
+    """
+    opened = spelled.count(b"{") + spelled.count(b"[")
+    return (
+        opened <= shape.max_depth
+        and opened + spelled.count(b",") < shape.max_values
+        and b"\\u" not in spelled
+        and _LONG_NUMBER not in spelled.translate(_DIGITS)
+        and b"Infinity" not in spelled
+        and b"NaN" not in spelled
+    )
 
 
 def plain(value: Any, shape: Shape, *, pointer: str = "") -> Any:
@@ -70,6 +97,8 @@ def plain_text(text: str) -> str:
     """Return `text` with NUL and lone surrogates replaced by U+FFFD."""
     if "\x00" in text:
         text = text.replace("\x00", _REPLACEMENT)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -117,6 +146,8 @@ def digest(value: Any) -> str:
 
 def text_or_none(value: Any) -> str | None:
     """Return an id or name as text: numbers as digits, blanks and anything else as None."""
+    if value is None:
+        return None
     if isinstance(value, str):
         return plain_text(value.strip()) or None
     if isinstance(value, int) and not isinstance(value, bool):

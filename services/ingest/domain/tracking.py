@@ -1,5 +1,7 @@
 """Segment-shaped messages become activities."""
 
+from collections.abc import Callable
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
@@ -7,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from services.ingest.domain.activity import Activity, Arrival, Contact, Kind, Place
 from services.ingest.domain.clock_skew import occurred_at
 from services.ingest.domain.errors import Unmappable
-from services.ingest.domain.plain_values import Shape, digest, plain, text_or_none
+from services.ingest.domain.plain_values import Shape, encoded, plain, surely_plain, text_or_none
 
 KINDS: frozenset[str] = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 MAX_MESSAGE_ID = 100
@@ -15,6 +17,8 @@ MAX_MESSAGE_ID = 100
 _PER_ATTEMPT = frozenset({"sentAt", "_metadata", "writeKey"})
 # What the messages of a batch share.
 ENVELOPE = ("context", "integrations")
+# Parsed JSON as bytes, the same for every order of its keys; see `surely_plain` for how it spells.
+Canonical = Callable[[Any], bytes]
 _CAMPAIGN = ("name", "source", "medium", "term", "content")
 
 
@@ -28,11 +32,16 @@ def with_envelope(message: dict[str, Any], envelope: dict[str, Any]) -> dict[str
     return merged
 
 
-def body_hash(message: Any) -> str:
+def body_hash(message: Any, canonical: Canonical = encoded) -> str:
     """Return the hex SHA-256 of the message, the same for every attempt to send it."""
-    if isinstance(message, dict):
-        message = {key: value for key, value in message.items() if key not in _PER_ATTEMPT}
-    return digest(message)
+    return sha256(canonical(_lasting(message))).hexdigest()
+
+
+def _lasting(message: Any) -> Any:
+    """Return the message without what differs between two attempts to send it."""
+    if not isinstance(message, dict) or _PER_ATTEMPT.isdisjoint(message):
+        return message
+    return {key: value for key, value in message.items() if key not in _PER_ATTEMPT}
 
 
 def message_id(message: Any, hashed: str) -> str:
@@ -49,6 +58,7 @@ def read_message(
     arrival: Arrival,
     contact: Contact,
     shape: Shape,
+    canonical: Canonical = encoded,
     kind: str | None = None,
     sent_at: Any = None,
     trust_clock: bool = False,
@@ -59,8 +69,12 @@ def read_message(
     """
     if not isinstance(message, dict):
         raise Unmappable("not_an_object", "the item is not a JSON object")
-    hashed = body_hash(message)
-    told = cast("dict[str, Any]", plain(message, shape))
+    lasting = _lasting(message)
+    spelled = canonical(lasting)
+    hashed = sha256(spelled).hexdigest()
+    told: dict[str, Any] = message
+    if not surely_plain(spelled if lasting is message else canonical(message), shape):
+        told = plain(message, shape)
     found = kind or told.get("type")
     if not isinstance(found, str) or found not in KINDS:
         raise Unmappable(
@@ -69,99 +83,109 @@ def read_message(
     happened = occurred_at(
         told, told.get("sentAt") or sent_at, received_at=arrival.received_at, trust_clock=trust_clock
     )
-    return _Reader(told, cast("Kind", found), contact).activity(
-        message_id(told, hashed), hashed, happened, arrival
+    return _activity(told, cast("Kind", found), contact, message_id(told, hashed), hashed, happened, arrival)
+
+
+def _activity(
+    message: dict[str, Any],
+    kind: Kind,
+    contact: Contact,
+    message_id: str,
+    hashed: str,
+    happened: datetime,
+    arrival: Arrival,
+) -> Activity:
+    tell = message.get
+    context, properties = _object(tell("context")), _object(tell("properties"))
+    traits = _traits(kind, _object(context.get("traits")), _object(tell("traits")))
+    user_id, anonymous_id = text_or_none(tell("userId")), text_or_none(tell("anonymousId"))
+    email = _email(traits, user_id, contact)
+    if not (anonymous_id or user_id or email):
+        raise Unmappable("no_identity", "none of anonymousId, userId, e-mail is given", "/anonymousId")
+    return Activity(
+        kind=kind,
+        name=_name(kind, message, properties),
+        message_id=message_id,
+        occurred_at=happened,
+        received_at=arrival.received_at,
+        body_hash=hashed,
+        anonymous_id=anonymous_id,
+        user_id=user_id,
+        previous_id=_previous_id(kind, tell("previousId"), user_id or anonymous_id),
+        group_id=_group_id(kind, tell("groupId"), context),
+        email=email,
+        phone=_phone(traits, contact),
+        traits=traits,
+        properties=_object(tell("traits")) if kind == "group" else properties,
+        place=_place(kind, context, properties, arrival),
     )
 
 
-class _Reader:
-    def __init__(self, message: dict[str, Any], kind: Kind, contact: Contact) -> None:
-        self._message = message
-        self._kind = kind
-        self._contact = contact
-        self._context = _object(message.get("context"))
-        self._properties = _object(message.get("properties"))
+def _name(kind: Kind, message: dict[str, Any], properties: dict[str, Any]) -> str:
+    if kind == "track":
+        name = text_or_none(message.get("event"))
+        if name is None:
+            raise Unmappable("missing_event", "a track message needs an event name", "/event")
+        return name
+    return text_or_none(message.get("name")) or text_or_none(properties.get("name")) or ""
 
-    def activity(self, message_id: str, hashed: str, happened: Any, arrival: Arrival) -> Activity:
-        traits = self._traits()
-        user_id = text_or_none(self._message.get("userId"))
-        email = self._email(traits) or (self._contact.email(user_id) if user_id and "@" in user_id else None)
-        anonymous_id = text_or_none(self._message.get("anonymousId"))
-        if not (anonymous_id or user_id or email):
-            raise Unmappable("no_identity", "none of anonymousId, userId, e-mail is given", "/anonymousId")
-        return Activity(
-            kind=self._kind,
-            name=self._name(),
-            message_id=message_id,
-            occurred_at=happened,
-            received_at=arrival.received_at,
-            body_hash=hashed,
-            anonymous_id=anonymous_id,
-            user_id=user_id,
-            previous_id=self._previous_id(user_id or anonymous_id),
-            group_id=self._group_id(),
-            email=email,
-            phone=self._phone(traits),
-            traits=traits,
-            properties=_object(self._message.get("traits")) if self._kind == "group" else self._properties,
-            place=self._place(arrival),
-        )
 
-    def _name(self) -> str:
-        if self._kind == "track":
-            name = text_or_none(self._message.get("event"))
-            if name is None:
-                raise Unmappable("missing_event", "a track message needs an event name", "/event")
-            return name
-        told = text_or_none(self._message.get("name")) or text_or_none(self._properties.get("name"))
-        return told or ""
+def _previous_id(kind: Kind, told: Any, current: str | None) -> str | None:
+    previous = text_or_none(told)
+    if kind == "alias" and (previous is None or current is None):
+        raise Unmappable("missing_previous_id", "an alias needs previousId and userId", "/previousId")
+    return previous
 
-    def _previous_id(self, current: str | None) -> str | None:
-        previous = text_or_none(self._message.get("previousId"))
-        if self._kind == "alias" and (previous is None or current is None):
-            raise Unmappable("missing_previous_id", "an alias needs previousId and userId", "/previousId")
-        return previous
 
-    def _group_id(self) -> str | None:
-        group = text_or_none(self._message.get("groupId"))
-        if self._kind == "group" and group is None:
-            raise Unmappable("missing_group_id", "a group message needs groupId", "/groupId")
-        return group or text_or_none(self._context.get("groupId"))
+def _group_id(kind: Kind, told: Any, context: dict[str, Any]) -> str | None:
+    group = text_or_none(told)
+    if kind == "group" and group is None:
+        raise Unmappable("missing_group_id", "a group message needs groupId", "/groupId")
+    return group or text_or_none(context.get("groupId"))
 
-    def _traits(self) -> dict[str, Any]:
-        """Return the person's traits; what a group message tells is about the company."""
-        known = _object(self._context.get("traits"))
-        told = _object(self._message.get("traits"))
-        if self._kind == "group":
-            return {**known, "company": {**_object(known.get("company")), **told}} if told else known
-        return {**known, **told}
 
-    def _email(self, traits: dict[str, Any]) -> str | None:
-        # Not from properties: an event may well name somebody else's address.
-        value = traits.get("email")
-        return self._contact.email(value) if isinstance(value, str) else None
+def _traits(kind: Kind, known: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """Return the person's traits; what a group message tells is about the company."""
+    if not told:
+        return known
+    if kind == "group":
+        return {**known, "company": {**_object(known.get("company")), **told}}
+    return {**known, **told}
 
-    def _phone(self, traits: dict[str, Any]) -> str | None:
-        value = text_or_none(traits.get("phone"))
-        return self._contact.phone(value, None) if value else None
 
-    def _place(self, arrival: Arrival) -> Place:
-        page = _object(self._context.get("page"))
-        if self._kind == "page":
-            page = {**page, **{key: self._properties[key] for key in page_keys(self._properties)}}
-        url = text_or_none(page.get("url"))
-        direct = arrival.browser or self._context.get("direct") is True
-        return Place(
-            url=url,
-            path=text_or_none(page.get("path")) or (path_of(url) if url else None),
-            referrer=text_or_none(page.get("referrer")),
-            title=text_or_none(page.get("title")),
-            campaign=campaign_of(_object(self._context.get("campaign")), url),
-            user_agent=text_or_none(self._context.get("userAgent"))
-            or (arrival.user_agent if arrival.browser else None),
-            ip=text_or_none(self._context.get("ip")) or (arrival.ip if direct else None),
-            locale=text_or_none(self._context.get("locale")) or (arrival.locale if arrival.browser else None),
-        )
+def _email(traits: dict[str, Any], user_id: str | None, contact: Contact) -> str | None:
+    # Not from properties: an event may well name somebody else's address.
+    value = traits.get("email")
+    email = contact.email(value) if isinstance(value, str) else None
+    return email or (contact.email(user_id) if user_id and "@" in user_id else None)
+
+
+def _phone(traits: dict[str, Any], contact: Contact) -> str | None:
+    value = text_or_none(traits.get("phone"))
+    return contact.phone(value, None) if value else None
+
+
+def _place(kind: Kind, context: dict[str, Any], properties: dict[str, Any], arrival: Arrival) -> Place:
+    tell = context.get
+    page = _object(tell("page"))
+    if kind == "page":
+        page = {**page, **{key: properties[key] for key in page_keys(properties)}}
+    url = text_or_none(page.get("url")) if page else None
+    agent, ip, locale = (text_or_none(tell(key)) for key in ("userAgent", "ip", "locale"))
+    if arrival.browser:
+        agent, ip, locale = agent or arrival.user_agent, ip or arrival.ip, locale or arrival.locale
+    elif tell("direct") is True:
+        ip = ip or arrival.ip
+    return Place(
+        url=url,
+        path=(text_or_none(page.get("path")) if page else None) or (path_of(url) if url else None),
+        referrer=text_or_none(page.get("referrer")) if page else None,
+        title=text_or_none(page.get("title")) if page else None,
+        campaign=campaign_of(_object(tell("campaign")), url),
+        user_agent=agent,
+        ip=ip,
+        locale=locale,
+    )
 
 
 def page_keys(properties: dict[str, Any]) -> list[str]:
@@ -171,7 +195,7 @@ def page_keys(properties: dict[str, Any]) -> list[str]:
 
 def campaign_of(told: dict[str, Any], url: str | None) -> dict[str, str]:
     """Return name, source, medium, term and content as told, else from the `utm_*` of the address."""
-    campaign = {key: text for key in _CAMPAIGN if (text := text_or_none(told.get(key)))}
+    campaign = {key: text for key in told if key in _CAMPAIGN and (text := text_or_none(told[key]))}
     if campaign or not url or "utm_" not in url:
         return campaign
     try:

@@ -13,6 +13,7 @@ from services.ingest.domain.intake import Doorstep, Parked
 from services.ingest.domain.plain_values import Shape, encoded
 from services.ingest.domain.tracking import body_hash, message_id, read_message
 from services.ingest.usecases.announce_activity import to_message, to_outgoing
+from services.ingest.usecases.canonical import canonical
 from services.ingest.usecases.ports import IntakeStore, Log
 from shared.bus.port import Outgoing
 from shared.contracts.activity import ActivityRecorded
@@ -76,6 +77,7 @@ def _read(message: Any, source: str, doorstep: Doorstep, rules: Rules) -> Activi
             arrival=doorstep.arrival,
             contact=rules.contact,
             shape=rules.shape,
+            canonical=canonical,
             kind=doorstep.kind,
             sent_at=doorstep.sent_at,
             trust_clock=doorstep.trust_clock,
@@ -87,7 +89,7 @@ def _read(message: Any, source: str, doorstep: Doorstep, rules: Rules) -> Activi
 
 
 def _parked(message: Any, source: str, doorstep: Doorstep, fault: Unmappable) -> Parked:
-    hashed = body_hash(message)
+    hashed = body_hash(message, canonical)
     # Derived, so that the retry of a batch parks nothing twice.
     identity = sha256(f"{source}\x00{doorstep.kind}\x00{hashed}".encode()).hexdigest()
     if isinstance(message, dict) and "sentAt" in message:

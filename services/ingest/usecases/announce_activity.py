@@ -45,7 +45,7 @@ def _context(place: Place) -> Context:
         path=place.path,
         referrer=place.referrer,
         title=place.title,
-        campaign=place.campaign,
+        campaign=dict(place.campaign),
         user_agent=place.user_agent,
         ip=place.ip,
         locale=place.locale,

@@ -1,7 +1,7 @@
 """Reads a parked item again, corrected or as it is: it becomes its activity, or stays parked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,6 +14,7 @@ from services.ingest.domain.plain_values import Shape, encoded, parse_leniently
 from services.ingest.domain.source import Sources
 from services.ingest.domain.tracking import read_message
 from services.ingest.usecases.announce_activity import to_message, to_outbox
+from services.ingest.usecases.canonical import canonical
 from services.ingest.usecases.ports import Intake
 from services.ingest.usecases.submit_form import UNKNOWN_SOURCE, map_receipt
 from shared.contracts.activity import ActivityRecorded
@@ -108,11 +109,12 @@ def read_again(item: Parked, body: Any, reading: Reading) -> ActivityRecorded:
             arrival=step.arrival,
             contact=reading.contact,
             shape=reading.shape,
+            canonical=canonical,
             kind=step.kind,
             sent_at=step.sent_at,
             trust_clock=step.trust_clock,
         )
-        return to_message(replace(activity, message_id=item.message_id), item.source)
+        return to_message(activity._replace(message_id=item.message_id), item.source)
     source = reading.sources.by_name.get(item.source)
     if source is None:
         raise Unmappable(UNKNOWN_SOURCE, "no source of this name is configured")

@@ -13,6 +13,7 @@ from services.ingest.domain.errors import Unmappable
 from services.ingest.domain.plain_values import Shape
 from services.ingest.domain.tracking import body_hash, message_id, read_message, with_envelope
 from services.ingest.usecases.announce_activity import to_message, to_outgoing
+from services.ingest.usecases.canonical import canonical
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ARRIVAL = Arrival(received_at=NOW)
@@ -30,7 +31,9 @@ FIELDS = [
 
 
 def read(message: Any, arrival: Arrival = ARRIVAL, **options: Any) -> Activity:
-    return read_message(message, arrival=arrival, contact=CONTACT, shape=Shape(), **options)
+    return read_message(
+        message, arrival=arrival, contact=CONTACT, shape=Shape(), canonical=canonical, **options
+    )
 
 
 def a_track(**fields: Any) -> dict[str, Any]:
