@@ -101,8 +101,11 @@ def _is_repetition(name: str, command: Command, handoff: Handoff, actor: Actor) 
     """Tell whether this was done before and doing it again is no change.
 
     On a closed hand-off that is only the act that closed it, by the same actor; else the successor is news.
+    A merge closes without an act.
     """
     if not handoff.is_open:
+        if handoff.outcome == "superseded":
+            return False
         return bool(handoff.acts) and (handoff.acts[-1].name, handoff.acts[-1].by) == (name, actor.identity)
     if isinstance(command, Contact):
         return handoff.contacted_at is not None

@@ -80,6 +80,20 @@ async def test_of_two_assigned_sides_the_further_one_stays_and_the_other_is_supe
     assert await office.problems() == []
 
 
+async def test_an_act_done_before_the_merge_that_took_the_handoff_is_refused_naming_what_follows(
+    office: Office,
+) -> None:
+    await office.receive(a_snapshot("ld_a"), a_snapshot("ld_b"))
+    kept, dropped = await office.open_handoff("ld_b"), await office.open_handoff("ld_a")
+    await office.act(dropped, lifecycle.Accept(), by="ann")
+    await office.act(kept, lifecycle.Contact(), by="bob")
+    await office.receive(merged("ld_b", "ld_a"))
+
+    with pytest.raises(lifecycle.HandoffClosed) as closed:
+        await office.act(dropped, lifecycle.Accept(), by="ann")
+    assert (closed.value.handoff.outcome, closed.value.successor_id) == ("superseded", kept)
+
+
 async def test_a_recycled_side_yields_to_the_assigned_one_and_its_rejection_is_remembered(
     office: Office,
 ) -> None:
