@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from services.routing.domain.lifecycle import Actor, DecisionWanted
-from services.routing.domain.merge import Merged, Side, merge, unmerge
+from services.routing.domain.merge import Merged, Side, Unmerged, merge, unmerge
 from services.routing.usecases.carry_out import record_move, tell_closed
 from services.routing.usecases.desk import Desk
 from services.routing.usecases.keep_clocks import cancel_clock
@@ -100,25 +100,38 @@ def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
     if leaves.known and (goes_to == lead_id or leaves.handoff is not None):
         return  # the new lead has been told of before and stands on its own feet already
     parted = unmerge(Side(stays.record, stays.handoff), message.new_lead_id, goes_to, desk.now)
-    clocks = dict(stays.clocks)
-    if parted.state_on == leaves.lead_id:
-        # What the new lead had begun by itself, told of before the split, ends with its own state.
-        for clock in list(leaves.clocks.values()):
-            cancel_clock(desk, leaves, clock)
+    if leaves.known:
+        _join_split_off(desk, leaves, stays, actor)
+    else:
+        _take_split_off(desk, leaves, stays, parted)
     stays.record, stays.handoff = parted.stays.record, parted.stays.handoff
+    desk.touched |= {stays.lead_id, leaves.lead_id}
+    for move in parted.moves:
+        record_move(desk, stays, move, actor, None)
+
+
+def _join_split_off(desk: Desk, leaves: LeadFile, stays: LeadFile, actor: Actor) -> None:
+    """Join what comes to the new lead with what it, told of before the split, has become by itself."""
+    waiting = {file.lead_id: desk.wanted.pop(file.lead_id, None) for file in (leaves, stays)}
+    merged = merge(Side(leaves.record, leaves.handoff), Side(stays.record, stays.handoff), desk.now)
+    _inherit_snapshot(desk, leaves, stays)
+    _keep(desk, leaves, stays, merged, actor)
+    wanted = waiting.get(merged.kept_from or "")
+    if wanted is not None:
+        desk.wanted[leaves.lead_id] = wanted
+
+
+def _take_split_off(desk: Desk, leaves: LeadFile, stays: LeadFile, parted: Unmerged) -> None:
+    """Make the new lead; where the state goes to it, so do clocks, the snapshot and a decision still due."""
     leaves.record, leaves.handoff, leaves.known = parted.leaves.record, parted.leaves.handoff, True
     if parted.state_on == leaves.lead_id:
         _inherit_snapshot(desk, leaves, stays)
         leaves.last_holder = stays.last_holder
-        leaves.clocks |= {key: replace(clock, lead_id=leaves.lead_id) for key, clock in clocks.items()}
+        leaves.clocks |= {key: replace(clock, lead_id=leaves.lead_id) for key, clock in stays.clocks.items()}
         stays.clocks.clear()
-        wanted = desk.wanted.pop(lead_id, None)
-        desk.wanted.pop(leaves.lead_id, None)
+        wanted = desk.wanted.pop(stays.lead_id, None)
         if wanted is not None:
             desk.wanted[leaves.lead_id] = wanted
-    desk.touched |= {stays.lead_id, leaves.lead_id}
-    for move in parted.moves:
-        record_move(desk, stays, move, actor, None)
     opened = parted.cycle_opened
     cycle = told.CycleOpened(leaves.lead_id, opened.cycle, opened.cut, desk.now, opened.why)
     desk.tell(told.CYCLE_OPENED, leaves.lead_id, lambda: cycle)

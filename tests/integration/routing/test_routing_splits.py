@@ -1,5 +1,8 @@
 """Unmerges that meet a lead in the middle of something: told in one batch, or after the new lead began."""
 
+import pytest
+
+from services.routing.domain import lifecycle
 from tests.integration.routing.desk_support import Office, a_person, a_policy, a_snapshot, unmerged
 
 
@@ -24,4 +27,39 @@ async def test_what_the_new_lead_had_begun_by_itself_ends_with_its_own_state(off
     lead = await office.lead("ld_new")
     assert await office.open_handoff("ld_new") == handoff
     assert sorted(clock.kind for clock in lead.clocks.values() if clock.state == "running") == ["accept"]
+    assert await office.problems() == []
+
+
+@pytest.mark.parametrize("twice", [False, True])
+async def test_what_the_new_lead_had_lived_through_by_itself_is_not_forgotten(
+    office: Office, twice: bool
+) -> None:
+    await office.receive(a_snapshot("ld_new"))
+    rejecter = (await office.lead("ld_new")).holder or ""
+    await office.act(await office.open_handoff("ld_new"), lifecycle.Reject("no_budget"), by=rejecter)
+    await office.receive(a_snapshot("ld_a"))
+    handoff = await office.open_handoff("ld_a")
+
+    message = unmerged("ld_a", "ld_new", "ld_new")
+    for _ in range(1 + twice):
+        await office.receive(message)
+
+    lead = await office.lead("ld_new")
+    assert await office.open_handoff("ld_new") == handoff
+    assert (lead.record.state, lead.record.cycle) == ("assigned", 2), "a cycle never goes back"
+    assert rejecter in lead.record.rejected_by
+    assert (await office.lead("ld_a")).record.state == "nurturing"
+    assert await office.problems() == []
+
+
+async def test_a_new_lead_that_is_not_to_be_contacted_gets_no_hand_off_by_a_split(office: Office) -> None:
+    await office.receive(a_snapshot("ld_new", do_not_contact=True), a_snapshot("ld_a"))
+    handoff = await office.open_handoff("ld_a")
+
+    await office.receive(unmerged("ld_a", "ld_new", "ld_new"))
+
+    lead = await office.lead("ld_new")
+    assert (lead.record.state, lead.handoff) == ("disqualified", None)
+    with pytest.raises(lifecycle.HandoffClosed):
+        await office.act(handoff, lifecycle.Accept())
     assert await office.problems() == []
