@@ -1,62 +1,18 @@
 """Routing over HTTP with its roles running: commands, reads, people, policy, feed."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest_asyncio
-
 from services.routing.bootstrap import DEFAULT_POLICY
-from tests.integration.routing.desk_support import a_snapshot
+from tests.integration.routing.http_support import ALWAYS_OPEN, handed_over
 from tests.support.eventually import eventually
-from tests.support.routing_world import RoutingWorld, routing_world
-
-ALWAYS_OPEN = """
-calendars:
-  always: {timezone: UTC, hours: {daily: "00:00-24:00"}}
-teams:
-  all: {name: All, head: petra, calendar: always}
-people:
-  anna: {name: Anna Vogel, email: anna@example.com, team: all, calendar: always, manager: petra}
-  bilal: {name: Bilal Aziz, email: bilal@example.com, team: all, calendar: always, manager: petra}
-  petra: {name: Petra Lindgren, email: petra@example.com, calendar: always, role: head of sales}
-queues:
-  triage: {name: Triage, owner: petra, calendar: always}
-last_queue: triage
-rules:
-  - {id: everybody, to: [team: all, queue: triage]}
-"""
-
-
-@pytest_asyncio.fixture
-async def world(database_url: str, tmp_path: Path) -> AsyncIterator[RoutingWorld]:
-    async with routing_world(database_url, tmp_path) as opened:
-        default = DEFAULT_POLICY.read_text(encoding="utf-8")
-        text = ALWAYS_OPEN + default[default.index("\nsla:") :]
-        answer = await opened.client.put(
-            "/v1/policies", content=text, headers={"authorization": f"Bearer {opened.admin_key}"}
-        )
-        assert answer.status_code == 200, answer.text
-        yield opened
-
-
-async def _handed_over(world: RoutingWorld, lead_id: str) -> dict[str, Any]:
-    await world.publish(a_snapshot(lead_id))
-
-    async def assigned() -> bool:
-        return await world.state(lead_id) == "assigned"
-
-    await eventually(assigned, what="the lead is assigned")
-    found = await world.get(f"/v1/handoffs?lead={lead_id}")
-    handoff: dict[str, Any] = found["data"][0]
-    return handoff
+from tests.support.routing_world import RoutingWorld
 
 
 async def test_a_snapshot_on_the_bus_becomes_a_handoff_that_is_accepted_over_http(
     world: RoutingWorld,
 ) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     by = {"by": handoff["person_id"]}
     path = f"/v1/handoffs/{handoff['id']}"
 
@@ -76,7 +32,7 @@ async def test_a_snapshot_on_the_bus_becomes_a_handoff_that_is_accepted_over_htt
 
 
 async def test_refusals_are_problems_that_say_what_can_be_done(world: RoutingWorld) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
 
     illegal = await world.call("POST", f"{path}/win", by)
@@ -98,7 +54,7 @@ async def test_refusals_are_problems_that_say_what_can_be_done(world: RoutingWor
 
 
 async def test_crm_feedback_is_never_refused_and_the_illegal_is_parked_in_sight(world: RoutingWorld) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path = "/v1/lifecycle/ld_1/feedback"
     early = await world.call("POST", path, {"act": "win"})
     assert early.status_code == 202
@@ -112,7 +68,7 @@ async def test_crm_feedback_is_never_refused_and_the_illegal_is_parked_in_sight(
 
 
 async def test_a_clock_is_paused_for_a_configured_reason_only(world: RoutingWorld) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
     await world.call("POST", f"{path}/accept", by)
     before = (await world.get("/v1/sla/clocks?open=true"))["data"][0]
@@ -128,7 +84,7 @@ async def test_a_clock_is_paused_for_a_configured_reason_only(world: RoutingWorl
 
 
 async def test_an_idempotency_key_gives_the_same_answer_and_acts_once(world: RoutingWorld) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path, body = f"/v1/handoffs/{handoff['id']}/hand-back", {"by": handoff["person_id"]}
     answers = [await world.call("POST", path, body, **{"idempotency-key": "k1"}) for _ in range(2)]
     assert answers[0].status_code == 200
@@ -137,7 +93,7 @@ async def test_an_idempotency_key_gives_the_same_answer_and_acts_once(world: Rou
 
 
 async def test_a_persons_own_key_speaks_for_that_person_alone(world: RoutingWorld) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path = f"/v1/handoffs/{handoff['id']}/accept"
     assert (await world.call("POST", path, {"by": "bilal"}, key=world.rep_key)).status_code == 403
     assert (await world.call("POST", path, key=world.rep_key)).status_code == 200
@@ -149,7 +105,7 @@ async def test_a_persons_own_key_speaks_for_that_person_alone(world: RoutingWorl
 async def test_people_are_changed_under_an_etag_and_never_dropped_with_open_handoffs(
     world: RoutingWorld,
 ) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path = f"/v1/people/{handoff['person_id']}"
     read = await world.call("GET", path)
     assert read.json()["open_load"] == 1
@@ -195,7 +151,7 @@ async def test_the_same_policy_again_makes_no_new_version(world: RoutingWorld) -
 
 
 async def test_the_feed_is_dense_and_its_cursors_never_skip(world: RoutingWorld) -> None:
-    await _handed_over(world, "ld_1")
+    await handed_over(world, "ld_1")
 
     async def told() -> bool:
         return bool((await world.get("/v1/events?types=leadline.handoff.assigned.v1"))["data"])
@@ -223,7 +179,7 @@ async def test_the_feed_is_dense_and_its_cursors_never_skip(world: RoutingWorld)
 
 
 async def test_status_and_known_leads_tell_what_routing_holds(world: RoutingWorld) -> None:
-    await _handed_over(world, "ld_1")
+    await handed_over(world, "ld_1")
     status = await world.service.views.status()
     assert status["leads"] == {"assigned": 1}
     assert status["open_handoffs"] == status["open_clocks"] == 1
@@ -251,7 +207,7 @@ sla:
         headers={"authorization": f"Bearer {world.admin_key}"},
     )
     assert push.status_code == 200, push.text
-    await _handed_over(world, "ld_1")
+    await handed_over(world, "ld_1")
 
     async def breached() -> list[Any]:
         return list((await world.get("/v1/sla/clocks?breached=true"))["data"])
@@ -262,7 +218,7 @@ sla:
 
 
 async def test_late_evidence_is_answered_with_the_successor_and_not_refused(world: RoutingWorld) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
     successor = (await world.call("POST", f"{path}/hand-back", by)).json()["successor_id"]
     late = {**by, "occurred_at": handoff["assigned_at"]}
