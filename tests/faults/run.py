@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, settled
-from tests.faults.checks.scores import scores_equal_a_recomputation
+from tests.faults.checks.scores import compare_scores
 from tests.faults.clients import HEALED_SECONDS, Caller, Halt, Poster, http
 from tests.faults.controller import Controller
 from tests.faults.crm import Crm
@@ -112,10 +112,9 @@ def _run(machine: Machine, plan: Plan, home: Path) -> Report:
     evidence = gather(machine, journal.path, controller.disturbances, follower.seen)
     judge(evidence, report)
     with http(machine, "read") as client:
-        compared, differences = scores_equal_a_recomputation(machine, client)
+        compared, differences = compare_scores(machine, client, plan.seed)
     report.counts["scores"] = compared
-    if differences:
-        report.findings["scores equal a recomputation"] = differences
+    report.findings |= differences
     return report
 
 

@@ -1,86 +1,31 @@
-"""Scores equal a slow recomputation from the log at one instant: faults have changed nothing.
+"""Scores at one instant equal a slow recomputation from the log, and those of a run without faults.
 
-The oracle reads what ingest published, people apart; the machine is asked over HTTP.
+Both begin with what ingest published; the machine is asked over HTTP.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
-import msgspec
 
 from services.scoring.adapters.bots import bot_verdict
 from services.scoring.adapters.features import derive_features
-from services.scoring.adapters.keys import identity_of
 from services.scoring.domain.activity import Activity, identities_of
-from services.scoring.domain.compile import CompiledModel, compile_model
 from services.scoring.domain.identity import Identity, Link
-from services.scoring.usecases.publish_model import read_model
+from services.scoring.domain.score import Score
 from services.scoring.usecases.read_activity import read_activity
-from shared.bus.postgres import PostgresBus
-from shared.contracts.activity import ActivityRecorded
-from shared.contracts.topics import ACTIVITY
-from shared.db.pool import create_pool
 from tests.faults.machine import Machine
-from tests.support.scoring_oracle import OracleLead, Timeline, by_identity, recompute
+from tests.faults.recorded import Recorded, read_recorded
+from tests.faults.undisturbed import score_undisturbed
+from tests.support.scoring_oracle import Members, OracleLead, Timeline, recompute
 
+Scored = OracleLead | Score
+LINE = ("dimension", "rule", "kind", "points")
 COMPARED = ("fit", "engagement", "grade", "enters", "holds", "hand_raise", "needs_data")
-PAGE = 2000
-# Merges by hand are links that no activity asserts.
-BY_HAND = """
-SELECT a, b, event_id::text, occurred_at, linked_at FROM scoring.link l
-WHERE NOT EXISTS (SELECT FROM scoring.timeline t WHERE t.event_id = l.event_id)
-"""
-_DECODER = msgspec.json.Decoder(ActivityRecorded)
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the oracle starts from, and which lead each identity belongs to in the machine."""
-
-    compiled: CompiledModel
-    messages: list[ActivityRecorded]
-    cuts: Mapping[Identity, Collection[tuple[int, datetime | None]]]
-    links: Sequence[Link]
-    never_links: Collection[tuple[Identity, Identity]]
-    leads: Mapping[Identity, str]
-
-
-async def read_recorded(url: str) -> Recorded:
-    """Read log, model, cuts and memberships."""
-    pool = await create_pool(url, service="scoring", min_size=1, max_size=2)
-    try:
-        messages = await _messages(PostgresBus(pool))
-        document = await pool.fetchval("SELECT document FROM scoring.model ORDER BY version DESC LIMIT 1")
-        cuts = await pool.fetch("SELECT identity, cycle, cut FROM scoring.cut")
-        by_hand = await pool.fetch(BY_HAND)
-        never = await pool.fetch("SELECT a, b FROM scoring.never_link")
-        members = await pool.fetch("SELECT identity, lead_id FROM scoring.membership")
-    finally:
-        await pool.close()
-    return Recorded(
-        compile_model(read_model(document, file="published model")),
-        messages,
-        by_identity((identity_of(row["identity"]), row["cycle"], row["cut"]) for row in cuts),
-        [Link(identity_of(row["a"]), identity_of(row["b"]), *row[2:]) for row in by_hand],
-        [(identity_of(row["a"]), identity_of(row["b"])) for row in never],
-        {identity_of(row["identity"]): row["lead_id"] for row in members},
-    )
-
-
-async def _messages(bus: PostgresBus) -> list[ActivityRecorded]:
-    found: list[ActivityRecorded] = []
-    for place, (first, end) in (await bus.heads(ACTIVITY.name)).items():
-        at = first
-        while at < end and (records := await bus.browse(place, at, max_records=PAGE)):
-            at = records[-1].offset + 1
-            found += [_DECODER.decode(record.value) for record in records]
-    return found
 
 
 def expected(recorded: Recorded, as_of: datetime) -> Iterator[OracleLead]:
@@ -126,30 +71,77 @@ def people(activities: Sequence[Activity], by_hand: Sequence[Link]) -> list[Grou
     return list(groups.values())
 
 
-def scores_equal_a_recomputation(machine: Machine, client: httpx2.Client) -> tuple[int, list[str]]:
-    """Return how many leads were compared, and what differs."""
-    as_of = datetime.now(UTC)
-    recorded = asyncio.run(read_recorded(machine.database_url))
-    leads = list(expected(recorded, as_of))
+class Told:
+    """What the machine says at one instant: whose each identity is, and the score of each lead."""
 
-    def compare(lead: OracleLead) -> list[str]:
-        ids = {recorded.leads.get(identity) for identity in lead.core}
+    def __init__(self, leads: Mapping[Identity, str], scores: Mapping[str, Mapping[str, Any]]) -> None:
+        self._leads = leads
+        self._scores = scores
+        self._members: defaultdict[str, set[Identity]] = defaultdict(set)
+        for identity, lead_id in leads.items():
+            self._members[lead_id].add(identity)
+
+    def score_of(self, members: Members) -> tuple[str, Mapping[str, Any] | None]:
+        """Return the lead of these identities and its score, or what is wrong with them and None."""
+        ids = {self._leads.get(identity) for identity in members}
         if len(ids) != 1 or None in ids:
-            return [f"one lead of {len(lead.core)} identities is {len(ids)} leads: {sorted(map(str, ids))}"]
-        lead_id = ids.pop()
+            return f"one lead of {len(members)} identities is {len(ids)} leads: {sorted(map(str, ids))}", None
+        lead_id = str(ids.pop())
+        if self._members[lead_id] != members:
+            return f"lead {lead_id} has {len(self._members[lead_id])} identities, not {len(members)}", None
+        return f"lead {lead_id}", self._scores[lead_id]
+
+
+def ask(machine: Machine, client: httpx2.Client, leads: Mapping[Identity, str], as_of: datetime) -> Told:
+    """Ask the machine for the score of every lead."""
+
+    def score(lead_id: str) -> Mapping[str, Any]:
         path = f"/v1/leads/{lead_id}/score"
         answer = client.get(machine.base(path) + path, params={"as_of": as_of.isoformat()})
-        if not answer.is_success:
-            return [f"lead {lead_id}: {answer.status_code}"]
-        return [f"lead {lead_id}: {difference}" for difference in differences(answer.json(), lead)]
+        assert answer.is_success, f"{path}: {answer.status_code} {answer.text[:200]}"
+        found: Mapping[str, Any] = answer.json()
+        return found
 
+    ids = sorted(set(leads.values()))
     with ThreadPoolExecutor(4) as askers:
-        found = [difference for one in askers.map(compare, leads) for difference in one]
-    return len(leads), found
+        return Told(leads, dict(zip(ids, askers.map(score, ids), strict=True)))
 
 
-def differences(score: Mapping[str, Any], lead: OracleLead) -> Iterator[str]:
-    """Say where a score over HTTP is not that of the oracle, and where its lines do not add up."""
+def compare_scores(machine: Machine, client: httpx2.Client, seed: int) -> tuple[int, dict[str, list[str]]]:
+    """Return how many leads were compared, and what differs from each of the two others."""
+    as_of = datetime.now(UTC)
+    recorded = asyncio.run(read_recorded(machine.database_url))
+    told = ask(machine, client, recorded.leads, as_of)
+    recomputed = list(expected(recorded, as_of))
+    undisturbed = asyncio.run(score_undisturbed(machine.database_url, recorded, as_of, seed))
+    found = {
+        "scores equal a recomputation": list(unlike(told, {lead.core: lead for lead in recomputed})),
+        "scores equal a run without faults": list(unlike(told, undisturbed, lines=True)),
+    }
+    if len(recomputed) != len(undisturbed):
+        found["scores equal a run without faults"].append(
+            f"{len(recomputed)} leads recomputed, {len(undisturbed)} without faults"
+        )
+    return len(recomputed), {check: differs for check, differs in found.items() if differs}
+
+
+def unlike(told: Told, leads: Mapping[Members, Scored], *, lines: bool = False) -> Iterator[str]:
+    """Say which leads the machine has otherwise, and where their scores (with `lines` those too) differ."""
+    for members, lead in leads.items():
+        name, score = told.score_of(members)
+        if score is None:
+            yield name
+            continue
+        for difference in differences(score, lead):
+            yield f"{name}: {difference}"
+        if lines:
+            mine = sorted(tuple(line[part] for part in LINE) for line in score["lines"])
+            if mine != sorted(tuple(getattr(line, part) for part in LINE) for line in lead.lines):
+                yield f"{name} has other lines"
+
+
+def differences(score: Mapping[str, Any], lead: Scored) -> Iterator[str]:
+    """Say where a score over HTTP is not another, and where its lines do not add up."""
     for name in COMPARED:
         if score[name] != getattr(lead, name):
             yield f"{name} is {score[name]}, recomputed {getattr(lead, name)}"
