@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from tests.faults.halt import Halt
 from tests.faults.journal import Journal, Outcome
 from tests.faults.machine import Machine
 from tests.faults.part import Part
@@ -15,29 +16,9 @@ from tests.faults.traffic import Visitors
 
 # The server promises an answer within 5 s; a frozen one gives none.
 PATIENCE_SECONDS = 6.0
-# After the faults have ended everything must be taken within this time.
-HEALED_SECONDS = 60.0
 TWICE_PERCENT = 5
 # Refusals that ask to come again.
 COME_AGAIN = (408, 425, 429)
-
-
-class Halt:
-    """When clients stop to begin something new, and when they give up what they have begun."""
-
-    def __init__(self, ends_at: float) -> None:
-        self.ends_at = ends_at
-        self.gives_up_at = ends_at + HEALED_SECONDS + 30
-
-    def ending(self) -> bool:
-        return time.monotonic() >= self.ends_at
-
-    def pause(self) -> None:
-        """Wait a little before the next attempt."""
-        time.sleep(0.2)
-
-    def given_up(self) -> bool:
-        return time.monotonic() >= self.gives_up_at
 
 
 def http(machine: Machine, scope: str) -> httpx2.Client:

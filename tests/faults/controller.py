@@ -10,6 +10,7 @@ from functools import partial
 
 import psutil
 
+from tests.faults.halt import Halt
 from tests.faults.journal import Journal
 from tests.faults.machine import BACK_SECONDS, Machine, answers, is_ready, query
 from tests.faults.part import Part
@@ -50,14 +51,14 @@ class Blow:
 
 
 class Controller(Part):
-    """Strikes until `ends_at` (monotonic); what was struck is back when the thread has ended."""
+    """Strikes until the run ends; what was struck is back when the thread has ended."""
 
-    def __init__(self, machine: Machine, journal: Journal, schedule: Iterator[Fault], ends_at: float) -> None:
+    def __init__(self, machine: Machine, journal: Journal, schedule: Iterator[Fault], halt: Halt) -> None:
         super().__init__("controller")
         self._machine = machine
         self._journal = journal
         self._schedule = schedule
-        self._ends_at = ends_at
+        self._halt = halt
         self.disturbances: list[Disturbance] = []
         self.counts: Counter[How] = Counter()
 
@@ -73,11 +74,11 @@ class Controller(Part):
         """Wait, keeping the machine together; False where the run ends before."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if time.monotonic() >= self._ends_at:
+            if self._halt.ending():
                 return False
             self._machine.tend()
             time.sleep(LOOK_SECONDS)
-        return time.monotonic() < self._ends_at
+        return not self._halt.ending()
 
     def _strike(self, fault: Fault) -> list[Blow]:
         """Strike a victim, and the second one while the first is frozen or recovers."""
@@ -157,6 +158,7 @@ class Controller(Part):
             self._until(lambda: bool(query(self._machine.database_url, BEAT, since)), blows)
         end = datetime.now(UTC)
         for blow in blows:
+            self._halt.struck()
             name = blow.fault.victim
             self.disturbances.append(
                 Disturbance(blow.begin, blow.since, end, name, blow.fault.how, self._hit(name))

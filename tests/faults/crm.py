@@ -3,7 +3,8 @@
 import random
 from typing import Any
 
-from tests.faults.clients import Caller, Halt
+from tests.faults.clients import Caller
+from tests.faults.halt import Halt
 from tests.faults.part import Part
 
 ACTS: tuple[tuple[str, dict[str, Any]], ...] = (

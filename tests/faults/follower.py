@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx2
 
-from tests.faults.clients import Halt, http
+from tests.faults.clients import http
+from tests.faults.halt import Halt
 from tests.faults.machine import Machine
 from tests.faults.part import Part
 

@@ -19,7 +19,7 @@ from tests.support.scoring_oracle import by_identity
 PAGE = 2000
 # Merges by hand are links that no activity asserts.
 BY_HAND = """
-SELECT a, b, event_id::text, occurred_at, linked_at FROM scoring.link l
+SELECT a, b, occurred_at, event_id::text, linked_at FROM scoring.link l
 WHERE NOT EXISTS (SELECT FROM scoring.timeline t WHERE t.event_id = l.event_id)
 """
 _DECODER = msgspec.json.Decoder(ActivityRecorded)

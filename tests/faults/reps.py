@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from tests.faults.clients import Caller, Halt
+from tests.faults.clients import Caller
+from tests.faults.halt import Halt
 from tests.faults.part import Part
 
 # What a rep does with a hand-off, one act after the other; `2` behind an act: the button is hit twice.

@@ -1,7 +1,6 @@
 """One run: traffic, reps and faults for a time, then rest, then the checks, then one line that sums up."""
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -9,11 +8,12 @@ from pathlib import Path
 
 from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, settled
 from tests.faults.checks.scores import compare_scores
-from tests.faults.clients import HEALED_SECONDS, Caller, Halt, Poster, http
+from tests.faults.clients import Caller, Poster, http
 from tests.faults.controller import Controller
 from tests.faults.crm import Crm
 from tests.faults.evidence import Evidence, gather, wait_until_quiet
 from tests.faults.follower import Follower
+from tests.faults.halt import HEALED_SECONDS, Halt
 from tests.faults.journal import Journal
 from tests.faults.machine import Machine
 from tests.faults.machines import Apart, Standalone
@@ -26,6 +26,10 @@ from tests.faults.traffic import Visitors
 MACHINES: dict[str, type[Standalone] | type[Apart]] = {"standalone": Standalone, "apart": Apart}
 POLICY = Path(__file__).with_name("policy.yaml")
 CLIENTS = 3
+RATE = 2.5
+FORMS_PERCENT = 28
+# A run is not over before it has struck this often.
+SECONDS_A_BLOW = 10
 SCOPES = ("ingest", "work", "admin")
 SHOWN = 5
 
@@ -102,7 +106,7 @@ def _run(machine: Machine, plan: Plan, home: Path) -> Report:
         )
         assert answer.is_success, answer.text
     journal = Journal(home / f"{machine.name}-journal.jsonl")
-    halt = Halt(time.monotonic() + plan.seconds)
+    halt = Halt(plan.seconds, blows=int(plan.seconds / SECONDS_A_BLOW))
     with closing(journal):
         controller, follower = _work(machine, journal, plan, halt)
     report = Report(machine.name, plan, controller.counts)
@@ -123,9 +127,8 @@ def _work(machine: Machine, journal: Journal, plan: Plan, halt: Halt) -> tuple[C
     seed = plan.seed
     schedule = faults(seed, machine.victims)
     if plan.outage:
-        middle = halt.ends_at - plan.seconds / 2
-        schedule = with_outage(schedule, outage(seed), lambda: time.monotonic() >= middle)
-    controller = Controller(machine, journal, schedule, halt.ends_at)
+        schedule = with_outage(schedule, outage(seed), lambda: halt.passed() >= plan.seconds / 2)
+    controller = Controller(machine, journal, schedule, halt)
     follower = Follower(machine, halt, seed)
     callers = {scope: Caller(machine, journal, halt, scope, f"{scope} {seed}") for scope in SCOPES}
     parts: list[Part] = [
@@ -136,8 +139,8 @@ def _work(machine: Machine, journal: Journal, plan: Plan, halt: Halt) -> tuple[C
         Steward(callers["admin"], halt, seed),
     ]
     for number in range(CLIENTS):
-        visitors = Visitors(seed, f"c{number}", forms_percent=35)
-        parts.append(Poster(callers["ingest"], halt, visitors, rate=2.0, seed=f"{seed} {number}"))
+        visitors = Visitors(seed, f"c{number}", forms_percent=FORMS_PERCENT)
+        parts.append(Poster(callers["ingest"], halt, visitors, rate=RATE, seed=f"{seed} {number}"))
     for part in parts:
         part.start()
     for part in parts:
@@ -161,9 +164,14 @@ def judge(evidence: Evidence, report: Report, checks: Sequence[Check] = CHECKS) 
         "events": len(arrivals.acknowledged(evidence, "event")),
         "forms": len(arrivals.acknowledged(evidence, "form")),
         "hand-offs": len(evidence.tables["handoffs"]),
+        "of a later cycle": sum(row["cycle"] > 1 for row in evidence.tables["handoffs"]),
         "acts": len(evidence.tables["acts"]),
+        "told by a CRM": len(arrivals.acknowledged(evidence, "feedback")),
+        "pauses": len(arrivals.acknowledged(evidence, "pause")),
+        "merges and splits": sum(len(arrivals.acknowledged(evidence, op)) for op in ("merge", "unmerge")),
+        "outages": len(evidence.tables["outages"]),
         "clocks": len(evidence.tables["clocks"]),
-        "fired": len(calm) + len(disturbed),
+        "warnings, breaches and rungs": len(calm) + len(disturbed),
     }
     report.lateness = (
         f"late p99 {clocks.quantile(calm, 0.99):.2f} s undisturbed ({len(calm)}),"

@@ -4,7 +4,8 @@ import random
 import time
 from typing import Any
 
-from tests.faults.clients import Caller, Halt
+from tests.faults.clients import Caller
+from tests.faults.halt import Halt
 from tests.faults.part import Part
 
 PAUSE_SECONDS = 1.5

@@ -14,6 +14,7 @@ from shared.ids import event_id
 from tests.faults.checks import arrivals, clocks, commands, deadlines, handoffs, outages, settled
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence
+from tests.faults.halt import Halt
 from tests.faults.journal import Entry
 from tests.faults.run import CHECKS, Check
 from tests.faults.schedule import EVERYTHING, faults
@@ -329,6 +330,21 @@ def test_who_clicks_again_after_a_time_out_may_be_sent_to_the_successor() -> Non
 @pytest.mark.parametrize("check", [*outages.CHECKS, *clocks.CHECKS], ids=lambda check: check.__name__)
 def test_a_rep_gets_the_time_back_that_an_outage_took(check: Check) -> None:
     assert list(check(broken_down())) == []
+
+
+def test_a_run_lasts_until_it_has_struck_often_enough_and_not_for_ever() -> None:
+    seconds = [0.0]
+    halt, slow = (Halt(10, blows=blows, clock=lambda: seconds[0]) for blows in (1, 2))
+    halt.struck()
+    slow.struck()
+    seconds[0] = 10
+    assert halt.ending()
+    assert not slow.ending()
+    seconds[0] = 30
+    assert slow.ending()
+    assert not slow.given_up()
+    seconds[0] = 120
+    assert slow.given_up()
 
 
 def test_a_pause_puts_off_what_comes_after_it() -> None:

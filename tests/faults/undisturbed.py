@@ -7,9 +7,11 @@ from datetime import datetime
 import asyncpg
 
 from services.scoring.adapters.bots import bot_verdict
-from services.scoring.domain.identity import Identity
+from services.scoring.domain.identity import Identity, Link
 from services.scoring.domain.score import Score
 from services.scoring.usecases.read_activity import read_activity
+from services.scoring.usecases.rescore_leads import rescore_leads
+from services.scoring.usecases.settle_leads import settle_leads
 from shared.db.database import Database
 from shared.db.pool import create_pool
 from tests.faults.recorded import Recorded
@@ -17,13 +19,11 @@ from tests.support.postgres import fresh_database
 from tests.support.scoring_world import World
 
 LARGEST_BATCH = 300
-# What a score depends on besides activity: cuts, never-link edges, hub marks, links made by hand.
+# What a score depends on besides activity and links made by hand: cuts, never-link edges, hub marks.
 GIVEN = {
     "identity": "SELECT * FROM scoring.identity",
     "cut": "SELECT * FROM scoring.cut",
     "never_link": "SELECT * FROM scoring.never_link",
-    "link": "SELECT * FROM scoring.link l"
-    " WHERE NOT EXISTS (SELECT FROM scoring.timeline t WHERE t.event_id = l.event_id)",
 }
 
 
@@ -37,6 +37,8 @@ async def score_undisturbed(
         try:
             world = World(Database(pool, "scoring"), now=as_of, compiled=recorded.compiled)
             await _record(world, recorded, random.Random(f"undisturbed {seed}"))
+            for link in recorded.links:
+                await _link_by_hand(world, link)
             return await _scores(world, as_of)
         finally:
             await pool.close()
@@ -63,6 +65,17 @@ async def _record(world: World, recorded: Recorded, rng: random.Random) -> None:
         size = rng.randint(1, LARGEST_BATCH)
         await world.store(entries[:size])
         del entries[:size]
+
+
+async def _link_by_hand(world: World, link: Link) -> None:
+    """Merge as the command does, by the very identities that it chose then."""
+    ends, engine = {link.a, link.b}, world.engine()
+    async with world.database.transaction() as tx:
+        stores = world.stores(tx)
+        await stores.identities.lock(ends, engine.now)
+        await stores.identities.link_by_hand((link.a, link.b), link.event_id)
+        settled = await settle_leads(stores, ends, engine, links_changed=True)
+        await rescore_leads(stores, settled.leads, engine)
 
 
 async def _scores(world: World, as_of: datetime) -> dict[frozenset[Identity], Score]:
