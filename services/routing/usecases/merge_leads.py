@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from services.routing.domain.lifecycle import Actor, DecisionWanted
+from services.routing.domain.lifecycle import Actor, DecisionWanted, LeadRecord
 from services.routing.domain.merge import Merged, Side, Unmerged, merge, unmerge
 from services.routing.usecases.carry_out import record_move, tell_closed
 from services.routing.usecases.desk import Desk
@@ -88,14 +88,27 @@ def _move_clocks(desk: Desk, survivor: LeadFile, loser: LeadFile, merged: Merged
 
 
 def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
-    """Give the open hand-off to the lead that owns the identity that qualified."""
-    lead_id = desk.survivor_of(message.lead_id)
-    if message.new_lead_id in desk.split or desk.survivor_of(message.new_lead_id) != message.new_lead_id:
+    """Give the open hand-off to the lead that owns the identity that qualified, wherever that is by now."""
+    lead_id, new_id = desk.survivor_of(message.lead_id), message.new_lead_id
+    merged_into = desk.survivor_of(new_id)
+    if new_id in desk.split or merged_into == lead_id or not desk.files[lead_id].known:
         return
+    desk.split[new_id] = desk.new_splits[new_id] = lead_id
+    if merged_into == new_id:
+        _part(desk, message, lead_id, actor)
+    elif message.handoff_goes_to == new_id:
+        # The merge was told before the split: what leaves goes on to the survivor.
+        stored = new_id not in desk.new_redirects
+        desk.files[new_id] = LeadFile(LeadRecord(new_id), desk.now, known=False)
+        del desk.redirects[new_id]
+        _part(desk, message, lead_id, actor)
+        merge_pair(desk, new_id, merged_into, actor)
+        if stored:
+            del desk.new_redirects[new_id]
+
+
+def _part(desk: Desk, message: LeadUnmerged, lead_id: str, actor: Actor) -> None:
     stays, leaves = desk.files[lead_id], desk.files[message.new_lead_id]
-    if not stays.known:
-        return
-    desk.split[message.new_lead_id] = desk.new_splits[message.new_lead_id] = lead_id
     goes_to = message.new_lead_id if message.handoff_goes_to == message.new_lead_id else lead_id
     if leaves.known and (goes_to == lead_id or leaves.handoff is not None):
         return  # the new lead has been told of before and stands on its own feet already

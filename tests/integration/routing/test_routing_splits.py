@@ -3,7 +3,7 @@
 import pytest
 
 from services.routing.domain import lifecycle
-from tests.integration.routing.desk_support import Office, a_person, a_policy, a_snapshot, unmerged
+from tests.integration.routing.desk_support import Office, a_person, a_policy, a_snapshot, merged, unmerged
 
 
 async def test_a_decision_still_wanted_goes_with_the_state_to_the_new_lead(office: Office) -> None:
@@ -62,4 +62,39 @@ async def test_a_new_lead_that_is_not_to_be_contacted_gets_no_hand_off_by_a_spli
     assert (lead.record.state, lead.handoff) == ("disqualified", None)
     with pytest.raises(lifecycle.HandoffClosed):
         await office.act(handoff, lifecycle.Accept())
+    assert await office.problems() == []
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_hand_off_follows_a_lead_that_was_merged_on_before_its_split_was_told(
+    office: Office, together: bool
+) -> None:
+    await office.receive(a_snapshot("ld_a"))
+    handoff = await office.open_handoff("ld_a")
+    told = (merged("ld_new", "ld_b"), unmerged("ld_a", "ld_new", "ld_new"))
+    if together:
+        await office.receive(*told)
+    else:
+        for message in told:
+            await office.receive(message)
+    await office.receive(a_snapshot("ld_b"), a_snapshot("ld_a", 2, enters=False, holds=False))
+
+    lead = await office.lead("ld_b")
+    assert await office.open_handoff("ld_b") == handoff
+    assert sorted(clock.kind for clock in lead.clocks.values() if clock.state == "running") == ["accept"]
+    assert (await office.lead("ld_a")).record.state == "nurturing"
+    await office.receive(*told)
+    assert await office.open_handoff("ld_b") == handoff
+    assert await office.problems() == []
+
+
+async def test_a_lead_that_keeps_its_hand_off_is_not_touched_by_the_split_of_one_merged_on(
+    office: Office,
+) -> None:
+    await office.receive(a_snapshot("ld_a"))
+    handoff = await office.open_handoff("ld_a")
+    await office.receive(merged("ld_new", "ld_b"))
+    await office.receive(unmerged("ld_a", "ld_new", "ld_a"))
+
+    assert await office.open_handoff("ld_a") == handoff
     assert await office.problems() == []
