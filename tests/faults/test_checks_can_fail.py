@@ -297,13 +297,18 @@ def test_a_hand_off_is_followed_through_merges_and_splits() -> None:
     evidence = with_table("splits", {"lead_id": "ld_4", "from_id": "ld_1", "at": at(3.2)})
     rows = [dict(row) for row in evidence.tables["handoffs"]]
     again = {**rows[1], "handoff_id": "ho_3", "closed_at": None}
+    rows = [*rows, again]
     rows[1]["lead_id"] = "ld_4"
     parted = replace(
         evidence,
-        tables={**evidence.tables, "handoffs": [*rows, again]},
+        tables={**evidence.tables, "handoffs": rows},
         feed=[*evidence.feed, event(8, told.ASSIGNED, 4, handoff_id="ho_3")],
     )
     assert list(handoffs.never_two_open(parted)) == []
+    merged = {"lead_id": "ld_4", "survivor_id": "ld_5", "at": at(3.1)}
+    rows[1]["lead_id"] = "ld_5"
+    onward = replace(parted, tables={**parted.tables, "redirects": [merged]})
+    assert list(handoffs.never_two_open(onward)) == [], "merged on before the split was heard of"
     rows[1]["lead_id"] = "ld_1"
     assert list(handoffs.never_two_open(parted)) != []
 
