@@ -124,33 +124,34 @@ def _run(machine: Machine, plan: Plan, home: Path) -> Report:
 
 def _work(machine: Machine, journal: Journal, plan: Plan, halt: Halt) -> tuple[Controller, Follower]:
     """Let clients, reps and the controller work until the end, and everything begun has ended."""
-    seed = plan.seed
-    schedule = faults(seed, machine.victims)
+    schedule = faults(plan.seed, machine.victims)
     if plan.outage:
-        schedule = with_outage(schedule, outage(seed), lambda: halt.passed() >= plan.seconds / 2)
+        schedule = with_outage(schedule, outage(plan.seed), lambda: halt.passed() >= plan.seconds / 2)
     controller = Controller(machine, journal, schedule, halt)
-    follower = Follower(machine, halt, seed)
-    callers = {scope: Caller(machine, journal, halt, scope, f"{scope} {seed}") for scope in SCOPES}
-    parts: list[Part] = [
-        controller,
-        follower,
-        Desk(callers["work"], halt, seed),
-        Crm(callers["work"], halt, seed),
-        Steward(callers["admin"], halt, seed),
-    ]
-    for number in range(CLIENTS):
-        visitors = Visitors(seed, f"c{number}", forms_percent=FORMS_PERCENT)
-        parts.append(Poster(callers["ingest"], halt, visitors, rate=RATE, seed=f"{seed} {number}"))
+    follower = Follower(machine, halt, plan.seed)
+    callers = [Caller(machine, journal, halt, scope, f"{scope} {plan.seed}") for scope in SCOPES]
+    parts: list[Part] = [controller, follower, *_people(callers, halt, plan.seed)]
     for part in parts:
         part.start()
     for part in parts:
         part.join()
-    for caller in callers.values():
+    for caller in callers:
         caller.close()
     for part in parts:
         if part.failed is not None:
             raise part.failed
     return controller, follower
+
+
+def _people(callers: Sequence[Caller], halt: Halt, seed: int) -> Iterator[Part]:
+    """Give all who want something of the machine."""
+    site, sales, admin = callers
+    yield Desk(sales, halt, seed)
+    yield Crm(sales, halt, seed)
+    yield Steward(admin, halt, seed)
+    for number in range(CLIENTS):
+        visitors = Visitors(seed, f"c{number}", forms_percent=FORMS_PERCENT)
+        yield Poster(site, halt, visitors, rate=RATE, seed=f"{seed} {number}")
 
 
 def judge(evidence: Evidence, report: Report, checks: Sequence[Check] = CHECKS) -> None:

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import pytest
 
+from services.scoring.domain.identity import Identity
+from services.scoring.domain.line import Line
+from services.scoring.domain.score import Score
 from shared.contracts import handoffs as told
 from shared.ids import event_id
-from tests.faults.checks import arrivals, clocks, commands, deadlines, handoffs, outages, settled
+from tests.faults.checks import arrivals, clocks, commands, deadlines, handoffs, outages, scores, settled
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence
 from tests.faults.halt import Halt
@@ -350,6 +353,24 @@ def test_a_run_lasts_until_it_has_struck_often_enough_and_not_for_ever() -> None
     assert not slow.given_up()
     seconds[0] = 120
     assert slow.given_up()
+
+
+def test_a_score_that_differs_from_an_undisturbed_run_is_found() -> None:
+    ada, home = Identity("email", "ada@example.com"), Identity("email", "home@example.com")
+    line = Line("fit", "title", "rule", 20_000, "Title")
+    mine = Score(at(0), "m1", 20_000, 0, "C4", (line,), enters=False, holds=False)
+    said = {name: getattr(mine, name) for name in scores.COMPARED} | {"lines": [asdict(line)]}
+    told_of = scores.Told({ada: "ld_1"}, {"ld_1": said})
+
+    def differences(members: frozenset[Identity], **changes: Any) -> list[str]:
+        return list(scores.unlike(told_of, {members: replace(mine, **changes)}, lines=True))
+
+    assert differences(frozenset({ada})) == []
+    assert differences(frozenset({ada}), fit=30_000, lines=(replace(line, points=30_000),)) != []
+    assert differences(frozenset({ada}), lines=(replace(line, rule="other"),)) != []
+    assert differences(frozenset({ada, home})) != []
+    together = scores.Told({ada: "ld_1", home: "ld_1"}, {"ld_1": said})
+    assert list(scores.unlike(together, {frozenset({ada}): mine})) != []
 
 
 def test_a_pause_puts_off_what_comes_after_it() -> None:
