@@ -14,10 +14,8 @@ from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 
-import asyncpg
-
 from benchmarks.figures import Figure, Series
-from benchmarks.machine import backend_cpu_seconds, postgres
+from benchmarks.machine import backend_cpu_seconds, owner, postgres
 from benchmarks.routing_ground import Ground, policy_of_teams, qualified_lead, routing_on
 from services.routing.bootstrap import CONSUMING
 from services.routing.usecases.receive_snapshots import receive_snapshots
@@ -33,7 +31,16 @@ LEADS = 2_000
 EMPTY_DESKS = """
 UPDATE routing.handoff
 SET closed_at = assigned_at, outcome = 'lost', assigned_at = assigned_at - interval '3 days'
-WHERE closed_at IS NULL
+WHERE closed_at IS NULL AND lead_id LIKE 'ld%'
+"""
+# What people work on meanwhile: so many leads each, given to them some days ago.
+HELD = 10
+FILL_DESKS = """
+INSERT INTO routing.handoff
+SELECT made.* FROM routing.handoff AS model, generate_series(1, $1::int) AS n,
+    jsonb_populate_record(model, jsonb_build_object('handoff_id', 'held' || n, 'lead_id', 'held' || n,
+        'person_id', 'p' || n % $2::int, 'closed_at', NULL, 'outcome', NULL)) AS made
+WHERE model.handoff_id = (SELECT min(handoff_id) FROM routing.handoff)
 """
 
 
@@ -68,21 +75,22 @@ class Side:
         self.cpu.append(used / leads * 1000)
         await self._check_and_clear(leads)
 
+    async def fill_desks(self) -> None:
+        """Give everybody work from before, so that loads are counted as in life."""
+        async with owner(self.url) as connection:
+            await connection.execute(FILL_DESKS, self.people * HELD, self.people)
+            await connection.execute("VACUUM (ANALYZE)")
+
     async def _check_and_clear(self, leads: int) -> None:
         async with self.ground.database.connection() as connection:
-            given = await connection.fetchval("SELECT count(*) FROM routing.handoff WHERE closed_at IS NULL")
+            given = await connection.fetchval(
+                "SELECT count(*) FROM routing.handoff WHERE closed_at IS NULL AND lead_id LIKE 'ld%'"
+            )
             assert given == leads, f"{given} of {leads} leads were handed over"
+        async with owner(self.url) as connection:
             await connection.execute(EMPTY_DESKS)
-        await vacuum(self.url)
-
-
-async def vacuum(url: str) -> None:
-    """Do what autovacuum would do in time, so that it does not fall into a measurement."""
-    owner = await asyncpg.connect(url)
-    try:
-        await owner.execute("VACUUM (ANALYZE)")
-    finally:
-        await owner.close()
+            # What autovacuum would do in time must not fall into a measurement.
+            await connection.execute("VACUUM (ANALYZE)")
 
 
 async def _measure(
@@ -95,6 +103,7 @@ async def _measure(
             ground = await stack.enter_async_context(routing_on(url, policy_of_teams(people, teams)))
             sides.append(Side(people, teams, ground, url))
             await sides[-1].round(LEADS // 4)  # prepares statements, gives the teams their rotations
+            await sides[-1].fill_desks()
             sides[-1].per_second.clear()
             sides[-1].cpu.clear()
         for _ in range(rounds):

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any
 
-import asyncpg
 import httpx2
 
 from benchmarks.figures import Figure, Series
-from benchmarks.machine import Machine, leadline
+from benchmarks.machine import Machine, leadline, owner
 from shared.bus.port import Bus, Outgoing
 from shared.bus.postgres import open_postgres_bus
 from shared.contracts.handoffs import ASSIGNED
@@ -171,11 +170,8 @@ async def _paced(
 
 
 async def _prepare(machine: Machine) -> None:
-    owner = await asyncpg.connect(machine.database_url)
-    try:
-        await owner.execute("SELECT bus.declare_topic($1, 1, interval '7 days', '{}'::text[])", TOPIC)
-    finally:
-        await owner.close()
+    async with owner(machine.database_url) as connection:
+        await connection.execute("SELECT bus.declare_topic($1, 1, interval '7 days', '{}'::text[])", TOPIC)
     headers = {"authorization": f"Bearer {machine.keys['admin']}"}
     async with httpx2.AsyncClient(base_url=machine.url, headers=headers, trust_env=False) as client:
         (await client.put("/v1/policies", content=POLICY, timeout=30)).raise_for_status()

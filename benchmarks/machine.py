@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +41,17 @@ def postgres(*databases: str) -> Iterator[Sequence[str]]:
 
 
 async def _create(url: str, databases: Sequence[str]) -> None:
-    connection = await asyncpg.connect(url)
-    try:
+    async with owner(url) as connection:
         for name in databases:
             await connection.execute(create_database_sql(name))
+
+
+@asynccontextmanager
+async def owner(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Give a connection as the database's owner, without the time-outs of the services."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
     finally:
         await connection.close()
 

@@ -15,7 +15,7 @@ import asyncpg
 import httpx2
 
 from benchmarks.figures import Figure
-from benchmarks.machine import Machine, leadline, proportional_megabytes, resident_megabytes
+from benchmarks.machine import Machine, leadline, owner, proportional_megabytes, resident_megabytes
 
 EVENTS = 1_000_000
 LOOKS = 5
@@ -85,11 +85,11 @@ class Flow:
     """One Leadline, fed as fast as it goes."""
 
     def __init__(
-        self, machine: Machine, client: httpx2.AsyncClient, owner: "asyncpg.Connection[Any]"
+        self, machine: Machine, client: httpx2.AsyncClient, database: "asyncpg.Connection[Any]"
     ) -> None:
         self._machine = machine
         self._client = client
-        self._owner = owner
+        self._database = database
         self._visitors = Visitors()
 
     async def feed(self, events: int) -> None:
@@ -111,7 +111,9 @@ class Flow:
             assert time.monotonic() - since < STUCK_SECONDS, f"{now} messages wait and none is handled"
 
     async def _waiting(self) -> int:
-        return int(await self._owner.fetchval(WAITING)) + int(await self._owner.fetchval(f"SELECT {UNSENT}"))
+        return int(await self._database.fetchval(WAITING)) + int(
+            await self._database.fetchval(f"SELECT {UNSENT}")
+        )
 
     def look(self, events: int) -> Look:
         """Take what the processes hold now."""
@@ -120,26 +122,18 @@ class Flow:
 
 
 async def _measure(machine: Machine, events: int) -> list[Look]:
-    owner = await asyncpg.connect(machine.database_url)
     headers = {"authorization": f"Bearer {machine.keys['ingest']}"}
-    try:
-        async with httpx2.AsyncClient(
-            base_url=machine.url, headers=headers, timeout=60, trust_env=False
-        ) as client:
-            flow = Flow(machine, client, owner)
-            looks = [flow.look(0)]
-            for number in range(1, LOOKS + 1):
-                await flow.feed(events // LOOKS)
-                looks.append(flow.look(events * number // LOOKS))
-                print(
-                    "  ".join(f"{name} {held:.0f} MB" for name, held in looks[-1].megabytes.items()),
-                    flush=True,
-                )
-        assert await owner.fetchval(HANDED_OVER), (
-            "no lead was handed over: events did not go through all of it"
-        )
-    finally:
-        await owner.close()
+    client = httpx2.AsyncClient(base_url=machine.url, headers=headers, timeout=60, trust_env=False)
+    async with owner(machine.database_url) as connection, client:
+        flow = Flow(machine, client, connection)
+        looks = [flow.look(0)]
+        for number in range(1, LOOKS + 1):
+            await flow.feed(events // LOOKS)
+            looks.append(flow.look(events * number // LOOKS))
+            print(
+                "  ".join(f"{name} {held:.0f} MB" for name, held in looks[-1].megabytes.items()), flush=True
+            )
+        assert await connection.fetchval(HANDED_OVER), "no lead was handed over: not all of it was used"
     return looks
 
 

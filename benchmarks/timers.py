@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
-import asyncpg
-
 from benchmarks.figures import Figure, Series
-from benchmarks.machine import postgres
+from benchmarks.machine import owner, postgres
 from benchmarks.routing_ground import Ground, policy_of_teams, qualified_lead, routing_on
 from services.routing.adapters.due_rows import DueRows
 from services.routing.adapters.timer_rows import DUE_CLOCKS, NEXT
@@ -103,16 +101,13 @@ async def _open_clocks(url: str, ground: Ground, clocks: int) -> datetime:
     async with ground.database.transaction() as tx:
         await receive_snapshots(ground.store_of(tx, None), [qualified_lead(1, "t0")])
     first = datetime.now(UTC) + FIRST_DUE
-    owner = await asyncpg.connect(url)
-    try:
+    async with owner(url) as connection:
         for sql in COPIES:
             arguments = (clocks, first, APART, SCATTER) if "$4" in sql else (clocks,)
-            await owner.execute(sql, *arguments)
+            await connection.execute(sql, *arguments)
         # The model itself would be due half an hour from now.
-        await owner.execute("DELETE FROM routing.clock WHERE wakes_at < $1", first)
-        await owner.execute("VACUUM (ANALYZE)")
-    finally:
-        await owner.close()
+        await connection.execute("DELETE FROM routing.clock WHERE wakes_at < $1", first)
+        await connection.execute("VACUUM (ANALYZE)")
     return first
 
 
