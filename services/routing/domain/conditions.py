@@ -1,14 +1,16 @@
 """Condition trees over what is known of a lead. What is missing satisfies nothing but `not`."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from services.routing.domain.policy import Condition, Scalar
+if TYPE_CHECKING:
+    from services.routing.domain.policy import Condition, Scalar
 
 Lookup = Callable[[str], object]
 """Returns the value of a field, or None where it is not known."""
 
 
-def holds(condition: Condition, lookup: Lookup) -> bool:
+def holds(condition: "Condition", lookup: Lookup) -> bool:
     """Tell whether the condition is met; text is compared without case."""
     if condition.op == "always":
         return True
@@ -25,7 +27,7 @@ def holds(condition: Condition, lookup: Lookup) -> bool:
     return known and any(_compares(condition.op, found, value) for value in condition.values)
 
 
-def _compares(op: str, found: object, value: Scalar) -> bool:
+def _compares(op: str, found: object, value: "Scalar") -> bool:
     if op in ("at_least", "at_most"):
         if not isinstance(found, int | float) or not isinstance(value, int | float):
             return False
@@ -41,7 +43,7 @@ def _compares(op: str, found: object, value: Scalar) -> bool:
     return isinstance(found, bool) is isinstance(value, bool) and found == value
 
 
-def fields_read(condition: Condition) -> frozenset[str]:
+def fields_read(condition: "Condition") -> frozenset[str]:
     """Return the fields that the condition reads."""
     own = frozenset({condition.field}) if condition.field else frozenset()
     return own.union(*(fields_read(child) for child in condition.children))

@@ -135,6 +135,10 @@ class _Inquiry:
     def lookup(self, name: str) -> object:
         """Return what is known of a field that conditions may name."""
         self.read.add(name)
+        return self.peek(name)
+
+    def peek(self, name: str) -> object:
+        """Return the same without noting that it was read."""
         return _value(self.lead, self.account, name)
 
 
@@ -174,12 +178,12 @@ def _matching_rule(inquiry: _Inquiry) -> Rule:
         return Rule("asked-person", Condition(), (Target("person", lead.only_person), last))
     if lead.only_team is not None:
         return Rule("asked-team", Condition(), (Target("team", lead.only_team), last))
-    for rule in policy.rules:
-        matched = holds(rule.when, inquiry.lookup)
-        inquiry.path.append(PathStep(rule.id, "matched" if matched else "not_matched"))
-        if matched:
-            return rule
-    return Rule("last-queue", Condition(), (last,))
+    position = policy.rule_index.first(inquiry.peek, inquiry.lookup)
+    inquiry.path += [PathStep(rule.id, "not_matched") for rule in policy.rules[:position]]
+    if position == len(policy.rules):
+        return Rule("last-queue", Condition(), (last,))
+    inquiry.path.append(PathStep(policy.rules[position].id, "matched"))
+    return policy.rules[position]
 
 
 def _ask(inquiry: _Inquiry, target: Target, need: Need) -> _Taken | None:

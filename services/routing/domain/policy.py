@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from services.routing.domain.business_calendar import Calendar
+from services.routing.domain.rule_index import RuleIndex
 
 MAX_TEAM_SIZE = 200
 
@@ -225,6 +226,11 @@ class Policy:
         """Return the account that one of the domains belongs to; of several the one with the lowest id."""
         found = {owner for domain in domains if (owner := self._account_ids.get(domain.casefold()))}
         return self.accounts[min(found)] if found else None
+
+    @cached_property
+    def rule_index(self) -> RuleIndex:
+        """The rules, to be found by what a lead is."""
+        return RuleIndex(self.rules)
 
     @cached_property
     def _members(self) -> dict[str, tuple[Person, ...]]:
