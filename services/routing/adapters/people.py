@@ -54,6 +54,18 @@ async def people(
     return {row["person_id"]: _person(dict(row)) for row in rows}
 
 
+async def unusual(connection: Connection, person_ids: Sequence[str], *, lock: bool) -> dict[str, PersonRow]:
+    """Return those who are not simply there; if asked, all are locked in the order of their ids."""
+    rows = await connection.fetch(
+        "WITH asked AS MATERIALIZED (SELECT * FROM routing.person WHERE person_id = ANY($1::text[])"
+        f" ORDER BY person_id {'FOR UPDATE' if lock else ''}) SELECT {_SELECTED} FROM asked"
+        " WHERE NOT (online AND active AND paused_until IS NULL AND out_of_rotation_until IS NULL"
+        " AND time_off = '[]')",
+        list(person_ids),
+    )
+    return {row["person_id"]: _person(dict(row)) for row in rows}
+
+
 def _person(values: dict[str, Any]) -> PersonRow:
     values["time_off"] = _ABSENCES.decode(values["time_off"])
     return PersonRow(**values)

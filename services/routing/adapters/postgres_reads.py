@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.routing.adapters import lead_files
+from services.routing.adapters.decision_rows import unpacked
 from services.routing.adapters.lead_files import HANDOFF_LIST, clock_of, handoff_of
 from services.routing.adapters.people import open_loads, people
 from services.routing.adapters.policies import PolicyShelf, active_text
@@ -102,7 +103,7 @@ class PostgresReads:
             body = await connection.fetchval(
                 "SELECT body::text FROM routing.decision WHERE decision_id = $1", decision_id
             )
-        return None if body is None else {"id": decision_id} | msgspec.json.decode(body)
+        return None if body is None else {"id": decision_id} | unpacked(msgspec.json.decode(body))
 
     async def queues(self) -> list[Page]:
         async with self._database.connection() as connection:

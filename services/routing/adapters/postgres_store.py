@@ -1,19 +1,19 @@
 """The use cases' `Store` on one open transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from services.routing.adapters import lead_files, people, queues
+from services.routing.adapters.decision_rows import packed
 from services.routing.adapters.policies import PolicyShelf, next_number, publish
+from services.routing.adapters.rosters import load_roster
 from services.routing.adapters.rows import insert
 from services.routing.domain.decide import Roster
-from services.routing.domain.eligibility import MemberState, local_date
 from services.routing.domain.lifecycle import Actor, Handoff
-from services.routing.domain.policy import Person, Policy
+from services.routing.domain.policy import Policy
 from services.routing.domain.sla import Clock
 from services.routing.usecases.desk import Desk, Terms
 from services.routing.usecases.lead_file import LeadFile
@@ -67,23 +67,7 @@ class PostgresStore:
     async def roster(
         self, policy: Policy, team_ids: Sequence[str], person_ids: Sequence[str], now: datetime
     ) -> Roster:
-        rotations = await people.lock_teams(self._connection, sorted(team_ids))
-        members = {person.id for team_id in team_ids for person in policy.members(team_id)} | set(person_ids)
-        rows = await people.people(self._connection, sorted(members), lock=True)
-        # Owners of accounts are read without a lock: at worst a cap of theirs is passed by one.
-        owners = sorted({account.owner for account in policy.accounts.values()} - rows.keys())
-        if owners:
-            rows |= await people.people(self._connection, owners, lock=False)
-        loads = await people.open_loads(self._connection, list(rows))
-        known = {key: policy.people[key] for key in rows if key in policy.people}
-        given = await people.handed_since(
-            self._connection, {key: day_start(person, now) for key, person in known.items()}
-        )
-        states = {
-            key: _member(rows[key], person, now, given.get(key, 0), loads.get(key, 0))
-            for key, person in known.items()
-        }
-        return Roster(states, rotations)
+        return await load_roster(self._connection, policy, team_ids, person_ids, now)
 
     async def people(self, person_ids: Sequence[str] | None, *, lock: bool) -> dict[str, PersonRow]:
         return await people.people(self._connection, person_ids, lock=lock)
@@ -178,28 +162,10 @@ class PostgresStore:
         )  # fmt: skip
 
 
-def day_start(person: Person, now: datetime) -> datetime:
-    """Return the start of the person's day, which `daily_cap` counts from."""
-    return datetime.combine(local_date(person, now), time(), ZoneInfo(person.timezone))
-
-
-def _member(row: PersonRow, person: Person, now: datetime, given: int, load: int) -> MemberState:
-    return MemberState(
-        online=row.online,
-        active=row.active,
-        paused_until=row.paused_until,
-        out_of_rotation_until=row.out_of_rotation_until,
-        time_off=tuple(row.time_off),
-        assigned_on=local_date(person, now),
-        assigned_today=given,
-        open_load=load,
-    )
-
-
 def _decision(decision_id: str, desk: Desk) -> dict[str, Any]:
     decision = desk.decisions[decision_id]
     return {
         "decision_id": decision_id, "lead_id": decision.lead_id, "cycle": decision.cycle, "at": decision.at,
         "person_id": decision.person_id, "queue": decision.queue, "policy_version": decision.policy_version,
-        "body": decision,
+        "body": packed(decision),
     }  # fmt: skip
