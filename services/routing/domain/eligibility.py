@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from itertools import chain
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -69,7 +69,13 @@ class Verdict:
 
 def local_date(person: Person, now: datetime) -> date:
     """Return the date at `now` in the person's zone: the day that `daily_cap` counts."""
-    return now.astimezone(ZoneInfo(person.timezone)).date()
+    return date_in(person.timezone, now)
+
+
+@lru_cache(maxsize=1024)  # a batch asks it of each member for each lead, at one instant
+def date_in(zone: str, now: datetime) -> date:
+    """Return the date at `now` in a time zone."""
+    return now.astimezone(ZoneInfo(zone)).date()
 
 
 def next_local_midnight(person: Person, now: datetime) -> datetime:
@@ -80,62 +86,62 @@ def next_local_midnight(person: Person, now: datetime) -> datetime:
 
 def judge(person: Person, member: MemberState, need: Need, policy: Policy, now: datetime) -> Verdict:
     """Return the first refusal in the order of `Refusal`, or an eligible verdict."""
-    refusals = chain(
-        _standing_refusals(person, member, need, now),
-        _presence_refusals(person, member, policy, now),
-        _cap_refusals(person, member, now),
+    return (
+        _standing_refusal(person, member, need, now)
+        or _presence_refusal(person, member, policy, now)
+        or _cap_refusal(person, member, now)
+        or Verdict(None, _load(person, member, now))
     )
-    return next(refusals, Verdict(None, _load(person, member, now)))
 
 
-def _standing_refusals(person: Person, member: MemberState, need: Need, now: datetime) -> Iterator[Verdict]:
-    """Yield what speaks against the person whatever the hour."""
+def _standing_refusal(person: Person, member: MemberState, need: Need, now: datetime) -> Verdict | None:
+    """Return what speaks against the person whatever the hour."""
     if not (person.active and member.active):
-        yield Verdict("deactivated")
+        return Verdict("deactivated")
     out = member.out_of_rotation_until
     if out is not None and now < out:
-        yield Verdict("out_of_rotation", {"until": out.isoformat()}, out)
+        return Verdict("out_of_rotation", {"until": out.isoformat()}, out)
     if person.id in need.rejected_by:
-        yield Verdict("rejected_before")
+        return Verdict("rejected_before")
     if person.id in need.tried:
-        yield Verdict("already_tried")
+        return Verdict("already_tried")
     if person.id in need.excluded:
-        yield Verdict("excluded")
-    lacking = {skill.casefold() for skill in need.skills} - {skill.casefold() for skill in person.skills}
-    if lacking:
-        yield Verdict("skill_missing", {"missing": ", ".join(sorted(lacking))})
+        return Verdict("excluded")
+    if need.skills:
+        lacking = {skill.casefold() for skill in need.skills} - {skill.casefold() for skill in person.skills}
+        if lacking:
+            return Verdict("skill_missing", {"missing": ", ".join(sorted(lacking))})
+    return None
 
 
-def _presence_refusals(
-    person: Person, member: MemberState, policy: Policy, now: datetime
-) -> Iterator[Verdict]:
+def _presence_refusal(person: Person, member: MemberState, policy: Policy, now: datetime) -> Verdict | None:
     if not member.online:
-        yield Verdict("offline")
+        return Verdict("offline")
     paused = member.paused_until
     if paused is not None and now < paused:
-        yield Verdict("paused", {"until": paused.isoformat()}, paused)
+        return Verdict("paused", {"until": paused.isoformat()}, paused)
     for off in (*person.time_off, *member.time_off):
         if off.start <= now < off.end:
-            yield Verdict("time_off", {"until": off.end.isoformat()}, off.end)
+            return Verdict("time_off", {"until": off.end.isoformat()}, off.end)
     calendar = policy.calendars[person.calendar]
     if not business_calendar.is_open(calendar, now):
         opens = business_calendar.next_open(calendar, now)
         local = now.astimezone(ZoneInfo(calendar.timezone))
-        yield Verdict("outside_hours", {"local": f"{local:%a %H:%M}", "opens": opens.isoformat()}, opens)
+        return Verdict("outside_hours", {"local": f"{local:%a %H:%M}", "opens": opens.isoformat()}, opens)
+    return None
 
 
-def _cap_refusals(person: Person, member: MemberState, now: datetime) -> Iterator[Verdict]:
-    if person.daily_cap is None and person.open_cap is None:
-        return
-    numbers = _load(person, member, now)
+def _cap_refusal(person: Person, member: MemberState, now: datetime) -> Verdict | None:
     if person.daily_cap is not None and _today(person, member, now) >= person.daily_cap:
-        yield Verdict("daily_cap", numbers, next_local_midnight(person, now))
+        return Verdict("daily_cap", _load(person, member, now), next_local_midnight(person, now))
     if person.open_cap is not None and member.open_load >= person.open_cap:
-        yield Verdict("open_cap", numbers)
+        return Verdict("open_cap", _load(person, member, now))
+    return None
 
 
 def _today(person: Person, member: MemberState, now: datetime) -> int:
-    return member.assigned_today if member.assigned_on == local_date(person, now) else 0
+    given = member.assigned_today
+    return given if given and member.assigned_on == local_date(person, now) else 0
 
 
 def _load(person: Person, member: MemberState, now: datetime) -> dict[str, str | int]:

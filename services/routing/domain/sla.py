@@ -16,6 +16,7 @@ from services.routing.domain.business_calendar import (
     Span,
     add_business,
     business_between,
+    deadline,
 )
 from services.routing.domain.policy import (
     ClockKind,
@@ -154,12 +155,12 @@ def cool_down_terms(seconds: int, policy_version: str) -> Terms:
     return Terms(seconds, (), (), None, ALWAYS.version, policy_version)
 
 
-def _pause_spans(clock: Clock) -> list[Span]:
-    return [(p.started_at, min(p.ended_at or p.limit_at, p.limit_at)) for p in clock.pauses]
+def _pause_spans(clock: Clock) -> tuple[Span, ...]:
+    return tuple((p.started_at, min(p.ended_at or p.limit_at, p.limit_at)) for p in clock.pauses)
 
 
 def _after(clock: Clock, seconds: int) -> datetime:
-    return add_business(clock.terms.calendar or ALWAYS, clock.started_at, seconds, _pause_spans(clock))
+    return deadline(clock.terms.calendar or ALWAYS, clock.started_at, seconds, _pause_spans(clock))
 
 
 def target_at(clock: Clock) -> datetime:
