@@ -56,12 +56,14 @@ async def people(
 
 async def unusual(connection: Connection, person_ids: Sequence[str], *, lock: bool) -> dict[str, PersonRow]:
     """Return those who are not simply there; if asked, all are locked in the order of their ids."""
+    # Thousands of ids go as one JSON text: as an array each would be weighed by the driver by itself.
     rows = await connection.fetch(
-        "WITH asked AS MATERIALIZED (SELECT * FROM routing.person WHERE person_id = ANY($1::text[])"
+        "WITH asked AS MATERIALIZED (SELECT * FROM routing.person"
+        " WHERE person_id = ANY(ARRAY(SELECT jsonb_array_elements_text($1::text::jsonb)))"
         f" ORDER BY person_id {'FOR UPDATE' if lock else ''}) SELECT {_SELECTED} FROM asked"
         " WHERE NOT (online AND active AND paused_until IS NULL AND out_of_rotation_until IS NULL"
         " AND time_off = '[]')",
-        list(person_ids),
+        as_json(person_ids),
     )
     return {row["person_id"]: _person(dict(row)) for row in rows}
 
@@ -115,16 +117,24 @@ async def open_loads(connection: Connection, person_ids: Sequence[str]) -> dict[
     return {row["person_id"]: row["load"] for row in rows}
 
 
-async def handed_since(connection: Connection, day_starts: Mapping[str, datetime]) -> dict[str, int]:
-    """Count the hand-offs each person was given since an instant of their own (the start of their day)."""
+async def desks(
+    connection: Connection, by_day_start: Mapping[datetime, Sequence[str]]
+) -> dict[str, tuple[int, int]]:
+    """Count of each person who has any (open hand-offs, hand-offs given since the start of their day)."""
     rows = await connection.fetch(
-        "SELECT day.person_id, count(*) AS given"
-        " FROM unnest($1::text[], $2::timestamptz[]) AS day (person_id, at)"
-        " JOIN routing.handoff h ON h.person_id = day.person_id AND h.assigned_at >= day.at GROUP BY 1",
-        list(day_starts),
-        list(day_starts.values()),
+        """
+        SELECT asked.person_id, open.load, today.given
+        FROM (SELECT jsonb_array_elements_text(day -> 1) AS person_id, (day ->> 0)::timestamptz AS began
+              FROM jsonb_array_elements($1::text::jsonb) AS day) AS asked,
+        LATERAL (SELECT count(*) AS load FROM routing.handoff h
+                 WHERE h.person_id = asked.person_id AND h.closed_at IS NULL) AS open,
+        LATERAL (SELECT count(*) AS given FROM routing.handoff h
+                 WHERE h.person_id = asked.person_id AND h.assigned_at >= asked.began) AS today
+        WHERE open.load + today.given > 0
+        """,
+        as_json([(began, ids) for began, ids in by_day_start.items()]),
     )
-    return {row["person_id"]: row["given"] for row in rows}
+    return {row["person_id"]: (row["load"], row["given"]) for row in rows}
 
 
 async def open_handoffs_of(connection: Connection, person_ids: Sequence[str]) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 Rows are read back only of people of whom there is something to say; the others are as `MemberState` begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -28,22 +28,23 @@ async def load_roster(
     if owners:
         rows |= await people.unusual(connection, sorted(owners), lock=False)
     known = {key: policy.people[key] for key in asked | owners if key in policy.people}
-    loads = await people.open_loads(connection, list(known))
-    starts = {key: day_start(person, now) for key, person in known.items()}
-    given = await people.handed_since(connection, starts)
+    desks = await people.desks(connection, _by_day_start(known.values(), now))
     return Roster(
         {
-            key: _member(rows.get(key), known[key], now, given.get(key, 0), loads.get(key, 0))
-            for key in rows.keys() | loads.keys() | given.keys()
+            key: _member(rows.get(key), known[key], now, *desks.get(key, (0, 0)))
+            for key in rows.keys() | desks.keys()
             if key in known
         },
         rotations,
     )
 
 
-def day_start(person: Person, now: datetime) -> datetime:
-    """Return the start of the person's day, which `daily_cap` counts from."""
-    return _day_start(person.timezone, now)
+def _by_day_start(asked: Iterable[Person], now: datetime) -> dict[datetime, list[str]]:
+    """Return the people's ids by the start of their day, which `daily_cap` counts from."""
+    days: dict[datetime, list[str]] = {}
+    for person in asked:
+        days.setdefault(_day_start(person.timezone, now), []).append(person.id)
+    return days
 
 
 @lru_cache(maxsize=64)
@@ -51,7 +52,7 @@ def _day_start(zone: str, now: datetime) -> datetime:
     return datetime.combine(date_in(zone, now), time(), ZoneInfo(zone))
 
 
-def _member(row: PersonRow | None, person: Person, now: datetime, given: int, load: int) -> MemberState:
+def _member(row: PersonRow | None, person: Person, now: datetime, load: int, given: int) -> MemberState:
     if row is None:
         return MemberState(assigned_on=local_date(person, now), assigned_today=given, open_load=load)
     return MemberState(

@@ -22,6 +22,7 @@ from services.routing.domain.policy import (
     Target,
 )
 from services.routing.domain.rotation import UNIT, Rotation, Standing, Turn, take_turn
+from services.routing.domain.rule_index import PathStep
 from services.routing.domain.sla import Delay
 
 
@@ -78,18 +79,6 @@ class Candidate:
     assigned: int = 0
     deadline: int | None = None
     until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PathStep:
-    """One rule or target looked at.
-
-    `result`: matched or not_matched for a rule; taken, nobody_eligible or no_account for a target.
-    """
-
-    rule: str
-    result: str
-    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +168,7 @@ def _matching_rule(inquiry: _Inquiry) -> Rule:
     if lead.only_team is not None:
         return Rule("asked-team", Condition(), (Target("team", lead.only_team), last))
     position = policy.rule_index.first(inquiry.peek, inquiry.lookup)
-    inquiry.path += [PathStep(rule.id, "not_matched") for rule in policy.rules[:position]]
+    inquiry.path += policy.rule_index.passed(position)
     if position == len(policy.rules):
         return Rule("last-queue", Condition(), (last,))
     inquiry.path.append(PathStep(policy.rules[position].id, "matched"))

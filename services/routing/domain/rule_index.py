@@ -1,12 +1,25 @@
 """The first of many rules that matches: those that compare one field with texts are looked up, not tried."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.routing.domain.conditions import Lookup, holds
 
 if TYPE_CHECKING:
-    from services.routing.domain.policy import Condition, Rule
+    from services.routing.domain.policy import Condition, Rule, Target
+
+
+@dataclass(frozen=True, slots=True)
+class PathStep:
+    """One rule or target looked at on the way to a decision.
+
+    `result`: matched or not_matched for a rule; taken, nobody_eligible or no_account for a target.
+    """
+
+    rule: str
+    result: str
+    target: "Target | None" = None
 
 
 class RuleIndex:
@@ -17,6 +30,7 @@ class RuleIndex:
         self._by_text: dict[str, dict[str, int]] = {}
         self._first_use: list[tuple[int, str]] = []
         self._others: list[int] = []
+        self._passed = [PathStep(rule.id, "not_matched") for rule in rules]
         for position, rule in enumerate(rules):
             if _compares_texts(rule.when):
                 self._add(position, rule.when)
@@ -40,6 +54,10 @@ class RuleIndex:
             if first_use <= found:
                 lookup(field)
         return found
+
+    def passed(self, position: int) -> list[PathStep]:
+        """Return the steps over the rules before that one."""
+        return self._passed[:position]
 
     def _first_by_text(self, peek: Lookup) -> int:
         found = len(self._rules)
