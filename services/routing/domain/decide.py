@@ -108,6 +108,10 @@ class Decision:
     delay: Delay | None = None
 
 
+# What holds of whom nothing is known; a fresh one for each look-up would cost more than the look-up.
+_FRESH, _NO_TURN_YET, _NOTHING_YET = MemberState(), Rotation(), Standing()
+
+
 @dataclass(slots=True)
 class _Inquiry:
     """What was looked at on the way to a decision."""
@@ -200,17 +204,14 @@ def _ask(inquiry: _Inquiry, target: Target, need: Need) -> _Taken | None:
 def _ask_team(inquiry: _Inquiry, team_id: str, need: Need) -> _Taken | None:
     members = inquiry.policy.members(team_id)
     states = inquiry.roster.members
-    verdicts = {
-        p.id: judge(p, states.get(p.id, MemberState()), need, inquiry.policy, inquiry.now) for p in members
-    }
-    weights = {p.id: p.weight for p in members if verdicts[p.id].eligible}
-    rotation = inquiry.roster.rotations.get(team_id, Rotation())
+    verdicts = {p.id: judge(p, states.get(p.id, _FRESH), need, inquiry.policy, inquiry.now) for p in members}
+    weights = {p.id: p.weight for p in members if verdicts[p.id].refusal is None}
+    rotation = inquiry.roster.rotations.get(team_id, _NO_TURN_YET)
     turn = take_turn(rotation, weights) if weights else None
+    standings = {**rotation.standings, **turn.before} if turn else rotation.standings
+    deadlines = turn.deadlines if turn else {}
     for person in members:
-        verdict = verdicts[person.id]
-        standing = rotation.standings.get(person.id, Standing())
-        if turn:
-            standing = turn.before.get(person.id, standing)
+        verdict, standing = verdicts[person.id], standings.get(person.id, _NOTHING_YET)
         lost: Refusal | Literal["not_their_turn", ""] = verdict.refusal or "not_their_turn"
         if turn and turn.person_id == person.id:
             lost = ""
@@ -220,11 +221,11 @@ def _ask_team(inquiry: _Inquiry, team_id: str, need: Need) -> _Taken | None:
                 team_id,
                 lost,
                 verdict.numbers,
-                weight=person.weight,
-                share=standing.share,
-                assigned=standing.assigned,
-                deadline=turn.deadlines.get(person.id) if turn else None,
-                until=verdict.until,
+                person.weight,
+                standing.share,
+                standing.assigned,
+                deadlines.get(person.id),
+                verdict.until,
             )
         )
     return _Taken(turn.person_id, team_id, turn) if turn else None

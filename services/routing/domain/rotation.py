@@ -23,6 +23,9 @@ class Standing:
         return self.share - self.assigned * UNIT
 
 
+_NOTHING_YET = Standing()
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """The state of one team, kept in its locked row. `eligible` is the weighted set of the last turn."""
@@ -55,9 +58,10 @@ def shares(weights: Mapping[str, int]) -> dict[str, int]:
         raise ValueError("fair share needs at least one rep, each with a weight of 1 or more")
     split = {person: UNIT * weight // total for person, weight in weights.items()}
     left = UNIT - sum(split.values())
-    by_remainder = sorted(weights, key=lambda person: (-(UNIT * weights[person] % total), person))
-    for person in by_remainder[:left]:
-        split[person] += 1
+    if left:
+        by_remainder = sorted(weights, key=lambda person: (-(UNIT * weights[person] % total), person))
+        for person in by_remainder[:left]:
+            split[person] += 1
     return split
 
 
@@ -73,17 +77,18 @@ def take_turn(rotation: Rotation, weights: Mapping[str, int]) -> Turn:
     before = {
         person: Standing(known.share + credit[person], known.assigned)
         for person in sorted(weights)
-        for known in (rotation.standings.get(person, Standing()),)
+        for known in (rotation.standings.get(person, _NOTHING_YET),)
     }
-    deadlines = {p: _turns_until_whole(s.shortfall, credit[p]) for p, s in before.items()}
-    due = [person for person, standing in before.items() if standing.shortfall > 0]
+    short = {person: standing.shortfall for person, standing in before.items()}
+    deadlines = {person: _turns_until_whole(short[person], credit[person]) for person in before}
+    due = [person for person in before if short[person] > 0]
     constant = not rotation.eligible or dict(weights) == rotation.eligible
     if constant and due:
         method = "earliest_deadline"
-        chosen = min(due, key=lambda p: (deadlines[p], -before[p].shortfall, p))
+        chosen = min(due, key=lambda p: (deadlines[p], -short[p], p))
     else:
         method = "largest_shortfall"
-        chosen = min(before, key=lambda p: (-before[p].shortfall, p))
+        chosen = min(before, key=lambda p: (-short[p], p))
     served = replace(before[chosen], assigned=before[chosen].assigned + 1)
     after = Rotation({**rotation.standings, **before, chosen: served}, dict(weights))
     return Turn(chosen, method, after, before, deadlines)
