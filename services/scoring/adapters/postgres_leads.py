@@ -8,8 +8,9 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from services.scoring.adapters.keys import identity_of, key_of
+from services.scoring.adapters.keys import FIRST_PERSON_KEY, identity_of, key_of
 from services.scoring.adapters.postgres_snapshots import PostgresSnapshots
+from services.scoring.adapters.postgres_timeline import RECOUNT
 from services.scoring.domain.features import TraitFact
 from services.scoring.domain.identity import Identity
 from services.scoring.domain.signals import DayCount, utc_day
@@ -113,9 +114,15 @@ LEFT JOIN LATERAL (
 WHERE l.lead_id = ANY($1)
 """
 
-_COUNTS = """
+# No counts are kept of an anonymous id that nobody owns: hardly any can be contacted, and so needs a score.
+_COUNTS = f"""
 SELECT m.lead_id, c.signal, c.day, c.counted, c.last_at
 FROM scoring.membership m JOIN scoring.signal_count c ON c.owner = m.identity WHERE m.lead_id = ANY($1)
+UNION ALL
+SELECT m.lead_id, r.signal, r.day, r.counted, r.last_at
+FROM scoring.membership m
+CROSS JOIN LATERAL ({RECOUNT} WHERE t.owner = m.identity GROUP BY 1, 2, 3) r
+WHERE m.lead_id = ANY($1) AND m.identity < '{FIRST_PERSON_KEY}'
 """
 
 _TRAITS = """

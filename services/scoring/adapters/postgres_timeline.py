@@ -11,7 +11,7 @@ import msgspec
 
 from services.scoring.adapters.jsonb import to_jsonb
 from services.scoring.adapters.keys import FIRST_PERSON_KEY, identity_of, key_of
-from services.scoring.domain.activity import Activity, subject
+from services.scoring.domain.activity import Activity
 from services.scoring.domain.identity import Identity
 from services.scoring.usecases.ports import ConcurrentChange, Entry, Known
 from shared.contracts.leads import RecentActivity
@@ -79,7 +79,7 @@ FROM scoring.timeline t CROSS JOIN LATERAL unnest(t.signals) AS s (signal)
 
 _REBUILD_COUNTS = f"""
 INSERT INTO scoring.signal_count (owner, signal, day, counted, last_at)
-{RECOUNT} WHERE t.owner = ANY($1) GROUP BY 1, 2, 3
+{RECOUNT} WHERE t.owner = ANY($1) AND t.owner >= '{FIRST_PERSON_KEY}' GROUP BY 1, 2, 3
 """
 
 _ADD_TRAITS = """
@@ -115,6 +115,10 @@ ORDER BY lead.lead_id, r.occurred_at DESC, r.event_id DESC
 """
 
 
+# Of the anonymous id, the user id and the e-mail that an activity names.
+Keys = tuple[str | None, str | None, str | None]
+
+
 def _key(kind: str, value: str | None) -> str | None:
     return f"{kind}:{value}" if value else None
 
@@ -140,9 +144,10 @@ class PostgresTimeline:
         }
 
     async def put(self, entries: Sequence[Entry], replaced: Collection[str]) -> dict[str, Identity]:
-        owners = await self._owners(entries)
-        ordered = sorted(entries, key=lambda entry: entry.activity.event_id)
-        rows = [_row(entry, owners[entry.activity.event_id]) for entry in ordered]
+        keys = {entry.activity.event_id: _keys(entry.activity) for entry in entries}
+        owners = await self._owners(entries, keys)
+        ordered = sorted(entries, key=_event_id)
+        rows = [_row(entry, keys[_event_id(entry)], owners[_event_id(entry)]) for entry in ordered]
         try:
             await self.tx.connection.copy_records_to_table(
                 "timeline",
@@ -154,24 +159,26 @@ class PostgresTimeline:
             raise ConcurrentChange("another batch has stored one of these events") from taken
         if replaced:
             await self.tx.connection.executemany(_REPLACE, [row for row in rows if row[0] in replaced])
-        return {event_id: identity_of(owner) for event_id, owner in owners.items()}
+        identities = {key: identity_of(key) for key in set(owners.values())}
+        return {event_id: identities[owner] for event_id, owner in owners.items()}
 
-    async def _owners(self, entries: Sequence[Entry]) -> dict[str, str]:
+    async def _owners(self, entries: Sequence[Entry], keys: Mapping[str, Keys]) -> dict[str, str]:
         """Return the key of each activity's owner, by event id."""
-        named = {entry.activity.event_id: key_of(subject(entry.activity)) for entry in entries}
-        anonymous = {key for key in named.values() if key < FIRST_PERSON_KEY}
+        owners = {
+            event_id: str(user or email or anonymous) for event_id, (anonymous, user, email) in keys.items()
+        }
+        anonymous = {owner for owner in owners.values() if owner < FIRST_PERSON_KEY}
         linked = {row["key"] for row in await self.tx.connection.fetch(_LINKED, list(anonymous))}
-        if linked:
-            asked = [
-                (a.event_id, a.occurred_at)
-                for a in (e.activity for e in entries)
-                if named[a.event_id] in linked
-            ]
-            ids, instants = map(list, zip(*asked, strict=True))
-            keys = [named[event_id] for event_id in ids]
-            for row in await self.tx.connection.fetch(_OWNERS, ids, instants, keys):
-                named[str(row["event_id"])] = row["owner"]
-        return named
+        asked = [entry.activity for entry in entries if owners[_event_id(entry)] in linked]
+        if asked:
+            rows = await self.tx.connection.fetch(
+                _OWNERS,
+                [activity.event_id for activity in asked],
+                [activity.occurred_at for activity in asked],
+                [owners[activity.event_id] for activity in asked],
+            )
+            owners |= {str(row["event_id"]): row["owner"] for row in rows}
+        return owners
 
     async def reown(self, anonymous: Collection[Identity]) -> set[Identity]:
         rows = await self.tx.connection.fetch(_REOWN, [key_of(identity) for identity in anonymous])
@@ -181,7 +188,10 @@ class PostgresTimeline:
         counted: dict[tuple[str, str, date], tuple[int, datetime]] = {}
         for entry in entries:
             activity = entry.activity
-            owner, day = key_of(owners[activity.event_id]), activity.occurred_at.astimezone(UTC).date()
+            identity = owners[activity.event_id]
+            if identity.kind == "anonymous":
+                continue
+            owner, day = key_of(identity), activity.occurred_at.astimezone(UTC).date()
             for signal in entry.signals:
                 number, last = counted.get((owner, signal, day), (0, activity.occurred_at))
                 counted[owner, signal, day] = number + 1, max(last, activity.occurred_at)
@@ -238,12 +248,19 @@ class PostgresTimeline:
         return found
 
 
-def _row(entry: Entry, owner: str) -> tuple[Any, ...]:
+def _event_id(entry: Entry) -> str:
+    return entry.activity.event_id
+
+
+def _keys(activity: Activity) -> Keys:
+    return _key("a", activity.anonymous_id), _key("u", activity.user_id), _key("e", activity.email)
+
+
+def _row(entry: Entry, keys: Keys, owner: str) -> tuple[Any, ...]:
     a = entry.activity
     return (
-        a.event_id, a.occurred_at, a.received_at, a.body_hash, a.source, a.kind, a.name,
-        _key("a", a.anonymous_id), _key("u", a.user_id), _key("e", a.email), owner, entry.signals,
-        entry.bot, entry.url, to_jsonb(entry.content),
+        a.event_id, a.occurred_at, a.received_at, a.body_hash, a.source, a.kind, a.name, *keys,
+        owner, entry.signals, entry.bot, entry.url, to_jsonb(entry.content),
         to_jsonb(a.traits) if a.traits else None,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.scoring.adapters.keys import FIRST_PERSON_KEY
 from services.scoring.adapters.postgres_reads import PostgresReads
 from services.scoring.adapters.postgres_timeline import OWNER_OF, RECOUNT
 from shared.bus.port import Bus
@@ -49,7 +50,7 @@ _CHECKS: Mapping[str, tuple[str, str]] = {
         "SELECT count(*) FROM scoring.signal_count",
         f"""SELECT 'count of ' || coalesce(c.signal, r.signal) || ' on ' || coalesce(c.day, r.day)
             FROM scoring.signal_count c
-            FULL JOIN ({RECOUNT} GROUP BY 1, 2, 3) r
+            FULL JOIN ({RECOUNT} WHERE t.owner >= '{FIRST_PERSON_KEY}' GROUP BY 1, 2, 3) r
                 ON (r.owner, r.signal, r.day) = (c.owner, c.signal, c.day)
             WHERE (c.counted, c.last_at) IS DISTINCT FROM (r.counted, r.last_at)""",
     ),

@@ -15,9 +15,9 @@ from shared.contracts.leads import LeadScored, RecentActivity
 from shared.ids import new_lead_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """One activity ready to be stored.
+    """One activity ready to be stored; like it not frozen, for speed.
 
     `content`: what the columns do not hold, as plain data; `bot`: why it earns nothing.
     """

@@ -1,5 +1,6 @@
 """From the message on the topic to an entry of the timeline: traits under one name, signals, bot verdict."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ NUL = "\x00"
 # An entry of an index takes 2,700 bytes, and there are indexes over two ids.
 MAX_ID = 500  # characters
 MAX_ID_BYTES = 1000
+_canonical_uuid = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
 class UnusableActivity(ValueError):
@@ -27,20 +29,14 @@ class UnusableActivity(ValueError):
 
 def read_activity(message: ActivityRecorded, compiled: CompiledModel, bot_verdict: BotVerdict) -> Entry:
     """Return the entry of a message; raise UnusableActivity where it can never be stored."""
-    named = (message.anonymous_id, message.user_id, message.person.email)
-    if not any(named):
+    person, context = message.person, message.context
+    if not (message.anonymous_id or message.user_id or person.email):
         raise UnusableActivity("nobody", "an activity needs an anonymous id, a user id or an e-mail")
-    texts = (
-        *named,
-        message.previous_id,
-        message.name,
-        message.source,
-        message.body_hash,
-        message.context.url,
-    )
-    if any(NUL in text for text in texts if text):
+    ids = f"{message.anonymous_id}{message.user_id}{person.email}{message.previous_id}"
+    if NUL in f"{ids}{message.name}{message.source}{message.body_hash}{context.url}":
         raise UnusableActivity("nul_character", "an id or a name holds the NUL character")
-    if any(_too_long(value) for value in (*named, message.previous_id) if value):
+    # Together they are seldom longer than one may be.
+    if _too_long(ids) and any(map(_too_long, _ids(message))):
         raise UnusableActivity(
             "id_too_long", f"an id or e-mail has more than {MAX_ID} characters or {MAX_ID_BYTES} bytes"
         )
@@ -55,17 +51,24 @@ def read_activity(message: ActivityRecorded, compiled: CompiledModel, bot_verdic
         source=message.source,
         anonymous_id=message.anonymous_id or None,
         user_id=message.user_id or None,
-        email=message.person.email or None,
+        email=person.email or None,
         previous_id=message.previous_id or None,
-        path=message.context.path,
+        path=context.path,
         properties=message.properties,
         traits=_traits(message),
         bot=bot is not None,
     )
-    return Entry(activity, compiled.signals(activity), _content(message), bot, message.context.url)
+    return Entry(activity, compiled.signals(activity), _content(message), bot, context.url)
+
+
+def _ids(message: ActivityRecorded) -> tuple[str, ...]:
+    named = message.anonymous_id, message.user_id, message.person.email, message.previous_id
+    return tuple(each for each in named if each)
 
 
 def _event_id(text: str) -> str:
+    if _canonical_uuid(text):
+        return text
     try:
         return str(UUID(text))
     except ValueError:
@@ -73,10 +76,13 @@ def _event_id(text: str) -> str:
 
 
 def _traits(message: ActivityRecorded) -> dict[str, Any]:
-    traits = canonical_traits(message.person.traits)
+    person = message.person
+    if not (person.traits or person.phone):
+        return {}
+    traits = canonical_traits(person.traits)
     traits.pop("email", None)  # an e-mail is an identity, in its canonical form
-    if message.person.phone:
-        traits["phone"] = message.person.phone
+    if person.phone:
+        traits["phone"] = person.phone
     return {name: value for name, value in traits.items() if NUL not in name and not _too_long(name)}
 
 
@@ -87,13 +93,19 @@ def _too_long(text: str) -> bool:
 def _content(message: ActivityRecorded) -> dict[str, Any]:
     """Return what the columns do not hold, for rescoring and for the lead's page."""
     context = message.context
-    content = {
-        "properties": message.properties,
-        "path": context.path,
-        "previous_id": message.previous_id,
-        "group_id": message.group_id,
-        "campaign": context.campaign,
-        "referrer": context.referrer,
-        "title": context.title,
-    }
-    return {name: value for name, value in content.items() if value}
+    content: dict[str, Any] = {}
+    if message.properties:
+        content["properties"] = message.properties
+    if context.path:
+        content["path"] = context.path
+    if message.previous_id:
+        content["previous_id"] = message.previous_id
+    if message.group_id:
+        content["group_id"] = message.group_id
+    if context.campaign:
+        content["campaign"] = context.campaign
+    if context.referrer:
+        content["referrer"] = context.referrer
+    if context.title:
+        content["title"] = context.title
+    return content

@@ -151,3 +151,20 @@ async def test_a_lead_that_fades_for_years_is_looked_at_again(service_database: 
     timers = await world.fetch("SELECT due_at FROM scoring.decay_timer")
     assert len(timers) == 2
     assert all(timer["due_at"] is not None for timer in timers)
+
+
+async def test_a_visitor_known_by_phone_alone_is_scored_without_counts_and_counted_once_named(
+    service_database: OpenService,
+) -> None:
+    world = World(await service_database("scoring"))
+    visits = [activity(number, number, anonymous_id="a-1", path="/pricing") for number in (1, 2)]
+    await world.record(*visits, activity(3, 3, anonymous_id="a-1", phone="+4930123456"))
+    assert await world.fetch("SELECT FROM scoring.signal_count") == []
+    by_phone = (await world.snapshots())[-1]
+    assert by_phone.engagement > 0
+    await world.record(activity(4, 4, anonymous_id="a-1", email=ADA, kind="identify"))
+    named = (await world.snapshots())[-1]
+    assert named.lead_id == by_phone.lead_id
+    assert named.engagement > by_phone.engagement
+    counts = await world.fetch("SELECT owner, sum(counted) AS counted FROM scoring.signal_count GROUP BY 1")
+    assert [(row["owner"], row["counted"]) for row in counts] == [(f"e:{ADA}", 6)]
