@@ -1,6 +1,6 @@
 """The parts of `make bench` by name, in the order in which they are run and shown."""
 
-from benchmarks import ingest
+from benchmarks import ingest, scoring_throughput
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
 from benchmarks.handoff import handoff
@@ -10,6 +10,7 @@ from benchmarks.timers import timers
 PARTS: dict[str, Part] = {
     "ingest": ingest.singles,
     "batches": ingest.batches,
+    "scoring": scoring_throughput.scoring,
     "timers": timers,
     "assignments": assignments,
     "handoff": handoff,

@@ -10,7 +10,7 @@ from dataclasses import replace
 import msgspec
 import orjson
 
-from benchmarks.scoring_throughput import visitors
+from benchmarks.activities import visitors
 from services.scoring.adapters.bots import bot_verdict
 from services.scoring.bootstrap import DEFAULT_MODEL
 from services.scoring.domain.compile import compile_model

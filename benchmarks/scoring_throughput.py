@@ -1,4 +1,4 @@
-"""Activity per second through scoring's use case, one worker: `python -m benchmarks.scoring_throughput`.
+"""Activity per second through scoring's use case, one worker: part `scoring`.
 
 On a fresh embedded PostgreSQL, one transaction per batch, beside the same with one transaction per event. Mix
 `visitors`: a shop's backlog in order of time, some ten events a visitor, 2 % of them with an e-mail. Mix
@@ -10,18 +10,18 @@ import asyncio
 import cProfile
 import os
 import pstats
-import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean, harmonic_mean
 
 import msgspec
 
+from benchmarks.activities import MIXES
+from benchmarks.figures import Figure, Series
 from services.scoring.adapters.bots import bot_verdict
 from services.scoring.adapters.engines import Engines
 from services.scoring.adapters.postgres_models import PostgresModels
@@ -30,68 +30,20 @@ from services.scoring.bootstrap import DEFAULT_MODEL
 from services.scoring.usecases.read_activity import read_activity
 from services.scoring.usecases.record_activity import record_activity
 from shared.clock import SystemClock
-from shared.contracts.activity import ActivityRecorded, Context, Person
+from shared.contracts.activity import ActivityRecorded
 from shared.db import migrate
 from shared.db.database import Database
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.pool import create_pool
-from shared.ids import event_id
+from shared.process import collect_seldom, loop_factory
 
-AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130 Safari/537.36"
-PATHS = ("/", "/pricing", "/product/tour", "/blog/one", "/docs/start", "/contact")
-ROUNDS = 5
+BATCH = 2000
+EVENTS_PER_ROUND = 10_000
+SINGLES_PER_ROUND = 200
+GOAL_EVENTS = 15_000
+GOAL_TIMES = 10
 
 _decode = msgspec.json.Decoder(ActivityRecorded).decode
-
-
-def _activity(number: int, person: int, at: datetime, path: str, *, form: bool, user: bool) -> bytes:
-    """Return one activity as it lies on the topic."""
-    known = Person(f"p{person}@company{person % 997}.example", None, {"title": "VP Sales"})
-    return msgspec.json.encode(
-        ActivityRecorded(
-            event_id=event_id("bench", str(number)),
-            source="bench",
-            message_id=str(number),
-            kind="form" if form else "page",
-            name="demo" if form else "Page",
-            occurred_at=at,
-            received_at=at,
-            body_hash=f"{number:064x}",
-            anonymous_id=f"anon-{person}",
-            user_id=f"user-{person}" if user else None,
-            context=Context(path=path, user_agent=AGENT),
-            person=known if form else Person(),
-        )
-    )
-
-
-def scattered(events: int) -> list[bytes]:
-    """Return 70 % anonymous page views, 25 % of known users, 5 % forms, of 5,000 people in 20 days."""
-    draw, now = random.Random(1), datetime.now(UTC)
-    made = []
-    for number in range(events):
-        at, kind = now - timedelta(seconds=draw.randrange(20 * 86400)), draw.random()
-        path, person = draw.choice(PATHS), draw.randrange(5_000)
-        made.append(_activity(number, person, at, path, form=kind >= 0.95, user=0.7 <= kind < 0.95))
-    return made
-
-
-def visitors(events: int) -> list[bytes]:
-    """Return sessions of about ten events, a minute apart, 200 visitors at a time."""
-    draw = random.Random(2)
-    at = datetime.now(UTC) - timedelta(seconds=events)
-    present, arrived, made = list(range(200)), 200, []
-    for number in range(events):
-        slot = draw.randrange(len(present))
-        at += timedelta(seconds=draw.random())
-        form = draw.random() < 0.02
-        made.append(_activity(number, present[slot], at, draw.choice(PATHS), form=form, user=False))
-        if draw.random() < 0.1:
-            present[slot], arrived = arrived, arrived + 1
-    return made
-
-
-MIXES: dict[str, Callable[[int], list[bytes]]] = {"visitors": visitors, "scattered": scattered}
 
 
 @dataclass(frozen=True)
@@ -106,6 +58,14 @@ class Rate:
         cpu = f"python {self.python:>5.0f} us, postgres {self.postgres:>5.0f} us an event"
         per_second = 1e6 / (self.python + self.postgres)
         return f"{self.events:>8.0f} events/s   {cpu}   {per_second:>7.0f} per CPU second"
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round: the same worker in batches and one transaction per event."""
+
+    batched: Rate
+    single: Rate
 
 
 async def backend_seconds(database: Database) -> float:
@@ -136,52 +96,92 @@ async def feed(database: Database, engines: Engines, raw: Sequence[bytes], batch
     return Rate(len(raw) / seconds, used / len(raw) * 1e6, served / len(raw) * 1e6)
 
 
-async def measure(url: str, raw: Sequence[bytes], batch: int, profile: cProfile.Profile | None) -> None:
-    """Print events per second of batches, round by round since tables grow, and of single events."""
-    pool = await create_pool(url, service="scoring")
-    database, models = Database(pool, "scoring"), PostgresModels()
-    async with database.transaction() as tx:
-        document = DEFAULT_MODEL.read_text("utf-8")
-        await models.publish(tx.connection, document, actor="bench", now=datetime.now(UTC))
-    engines = Engines(models, SystemClock(), 50)
-    singles = min(1000, len(raw) // 10)
-    await feed(database, engines, raw[: singles // 10], 1)  # compiles the model, prepares statements
-    batched, rates = raw[singles:], []
-    with profile or nullcontext():
-        for number in range(ROUNDS):
-            part = batched[len(batched) * number // ROUNDS : len(batched) * (number + 1) // ROUNDS]
-            rates.append(await feed(database, engines, part, batch))
-            print(f"batches of {batch:<5} {rates[-1]}")
-    single = await feed(database, engines, raw[singles // 10 : singles], 1)
-    mean = harmonic_mean(rate.events for rate in rates)
-    cpu = fmean(rate.python + rate.postgres for rate in rates)
-    print(f"one by one       {single}")
-    print(
-        f"mean of batches  {mean:>8.0f} events/s   {mean / single.events:.1f} times as many as one by one,",
-        end=" ",
-    )
-    print(f"with {(single.python + single.postgres) / cpu:.1f} times less CPU")
-    await pool.close()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=40_000)
-    parser.add_argument("--batch", type=int, default=2000)
-    parser.add_argument("--mix", choices=sorted(MIXES), default="visitors")
-    parser.add_argument("--profile", action="store_true", help="show where Python's time goes")
-    options = parser.parse_args()
-    raw = MIXES[options.mix](options.events)
-    profile = cProfile.Profile() if options.profile else None
+@contextmanager
+def fresh_server() -> Iterator[str]:
+    """Give the URL of a migrated PostgreSQL that goes when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         server = EmbeddedPostgres(Path(folder))
         url = server.start()
         try:
             migrate.upgrade(url)
-            asyncio.run(measure(url, raw, options.batch, profile))
+            yield url
         finally:
             server.stop()
-    print(f"{options.mix}, {options.events} events, {os.cpu_count()} cores shared with PostgreSQL")
+
+
+@asynccontextmanager
+async def scoring_database(url: str) -> AsyncIterator[tuple[Database, Engines]]:
+    """Open scoring's pool with the default model published."""
+    pool = await create_pool(url, service="scoring")
+    try:
+        database, models = Database(pool, "scoring"), PostgresModels()
+        async with database.transaction() as tx:
+            document = DEFAULT_MODEL.read_text("utf-8")
+            await models.publish(tx.connection, document, actor="bench", now=datetime.now(UTC))
+        yield database, Engines(models, SystemClock(), 50)
+    finally:
+        await pool.close()
+
+
+async def measure(
+    url: str, raw: Sequence[bytes], rounds: int, batch: int, profile: cProfile.Profile | None = None
+) -> list[Round]:
+    """Feed `raw` in order, an equal share to each round; tables grow from round to round."""
+    found = []
+    async with scoring_database(url) as (database, engines):
+        share = len(raw) // rounds
+        await feed(database, engines, raw[:20], 1)  # compiles the model, prepares statements
+        for number in range(rounds):
+            part = raw[number * share + (20 if number == 0 else 0) : (number + 1) * share]
+            with profile or nullcontext():
+                batched = await feed(database, engines, part[SINGLES_PER_ROUND:], batch)
+            found.append(Round(batched, await feed(database, engines, part[:SINGLES_PER_ROUND], 1)))
+            print(f"batches of {batch:<5} {batched}\none by one       {found[-1].single}", flush=True)
+    return found
+
+
+def run_rounds(
+    rounds: int, mix: str, events: int, batch: int, profile: cProfile.Profile | None = None
+) -> list[Round]:
+    """Measure on a server of its own, under the loop and collector of our processes."""
+    raw = MIXES[mix](events)
+    collect_seldom()
+    with fresh_server() as url, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(measure(url, raw, rounds, batch, profile))
+
+
+def scoring(rounds: int) -> Sequence[Figure]:
+    """Part `scoring`: one worker in batches, beside one transaction per event."""
+    taken = run_rounds(rounds, "visitors", EVENTS_PER_ROUND * rounds, BATCH)
+    batched = Series.of([each.batched.events for each in taken])
+    single = Series.of([each.single.events for each in taken])
+    python = Series.of([each.batched.python for each in taken])
+    postgres = Series.of([each.batched.postgres for each in taken])
+    times = batched.over(single)
+    return [
+        Figure(
+            part="scoring",
+            work=f"score a backlog, one worker, batches of {BATCH}, mix visitors",
+            measured=f"{batched.text(',.0f')} events/s; CPU per event: Python {python.text('.0f')} us,"
+            f" PostgreSQL {postgres.text('.0f')} us",
+            reference=f"one transaction per event: {single.text(',.0f')} events/s",
+            ratio=f"{times.text('.1f')}",
+            goal=f">= {GOAL_TIMES}x; >= {GOAL_EVENTS // 1000}k events/s",
+            met=times.median >= GOAL_TIMES and batched.median >= GOAL_EVENTS,
+        )
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scoring_throughput", description=__doc__)
+    parser.add_argument("--events", type=int, default=EVENTS_PER_ROUND * 4)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--mix", choices=sorted(MIXES), default="visitors")
+    parser.add_argument("--profile", action="store_true", help="show where Python's time goes")
+    options = parser.parse_args()
+    profile = cProfile.Profile() if options.profile else None
+    run_rounds(options.rounds, options.mix, options.events, options.batch, profile)
     if profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(30)
 
