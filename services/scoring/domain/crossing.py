@@ -47,23 +47,24 @@ class _Search:
         """Return the engagements from which on something else is told than below, ascending."""
         rules, level = self._basis.rules, self._basis.rules.level
         bands = rules.engagement_bands
-        edges = {bands.first, bands.second, bands.third, rules.required.engagement}
-        if level.by == "threshold" and level.engagement_weight:
-            for bound in (level.upper, level.lower):
-                edges.add(
-                    -((self._basis.fit.points * level.fit_weight - bound * 100) // level.engagement_weight)
-                )
+        edges = {bands.first, bands.second, bands.third}
         if self._published is not None:
             edges |= {self._published - MOVED + 1, self._published + MOVED}
-        return sorted(
+        doubtful = {rules.required.engagement}
+        if level.by == "threshold" and level.engagement_weight:
+            for bound in (level.upper, level.lower):
+                gap = self._basis.fit.points * level.fit_weight - bound * 100
+                doubtful.add(-(gap // level.engagement_weight))
+        edges.update(
             edge
-            for edge in edges
+            for edge in doubtful - edges
             if 0 < edge <= SCORE_MAX
-            and self._told(edge, raised=raised) != self._told(edge - 1, raised=raised)
+            and self._standing(edge, raised=raised) != self._standing(edge - 1, raised=raised)
         )
+        return sorted(edge for edge in edges if 0 < edge <= SCORE_MAX)
 
-    def _told(self, engagement: int, *, raised: bool) -> tuple[Standing, bool]:
-        found = standing(
+    def _standing(self, engagement: int, *, raised: bool) -> Standing:
+        return standing(
             self._basis.rules,
             fit=self._basis.fit.points,
             engagement=engagement,
@@ -71,7 +72,6 @@ class _Search:
             known=self._basis.facts,
             disqualified=self._basis.fit.disqualified,
         )
-        return found, self._published is not None and abs(engagement - self._published) >= MOVED
 
     def may_change(self, start: Moment, end: Moment, place: tuple[bool, int]) -> bool:
         """Tell whether the span may hold another place: gains and losses only shrink within it."""

@@ -15,6 +15,8 @@ from services.scoring.domain.line import Line
 from services.scoring.domain.model import BOT_PREFIX, SCORE_MAX, Group, Model, Signal
 from services.scoring.domain.signals import DayCount, utc_day
 
+Steps = tuple[tuple[int, int], ...]  # of `Bands`: (count, points), ascending
+
 
 @dataclass(slots=True)
 class Bucket:
@@ -141,11 +143,6 @@ def worth_at(account: Account, fading: Fading) -> Worth:
     return Worth(rounded(raw), rounded(capped), rounded(kept), rounded(counting), bonus, counting_bonus)
 
 
-def bonus_of(account: Account, at_us: int) -> int:
-    """Return the frequency bonus that the account's activity after the cut earns at an instant."""
-    return _bonus(account, at_us)[1]
-
-
 def _bonus(account: Account, at_us: int) -> tuple[int, int]:
     bands = account.signal.bands
     if bands is None:
@@ -156,16 +153,17 @@ def _bonus(account: Account, at_us: int) -> tuple[int, int]:
         if at_us - bucket.end_us < window_us:
             seen += bucket.count
             counting += bucket.count if bucket.counts else 0
-    return _step(bands.steps, seen), _step(bands.steps, counting)
+    return reached(bands.steps, seen), reached(bands.steps, counting)
 
 
-def _step(steps: tuple[tuple[int, int], ...], seen: int) -> int:
-    reached = 0
+def reached(steps: Steps, seen: int) -> int:
+    """Return the points of the highest step that so many activities reach."""
+    found = 0
     for count, points in steps:
         if seen < count:
             break
-        reached = points
-    return reached
+        found = points
+    return found
 
 
 def hand_raised(ledger: Ledger, at_us: int, valid_days: int) -> tuple[bool, datetime | None]:

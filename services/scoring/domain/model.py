@@ -86,8 +86,11 @@ class BandEdges:
 
     def index(self, points: int) -> int:
         """Return 0 for the best band .. 3 for the last."""
-        edges = (self.first, self.second, self.third)
-        return next((at for at, edge in enumerate(edges) if points >= edge), len(edges))
+        if points >= self.first:
+            return 0
+        if points >= self.second:
+            return 1
+        return 2 if points >= self.third else 3
 
 
 @dataclass(frozen=True, slots=True)
