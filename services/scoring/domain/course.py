@@ -19,7 +19,7 @@ class Moment(NamedTuple):
     raised: bool
 
 
-# An account's place, its bands' steps, and until when (microseconds) how much of its activity counts for them.
+# An account's place, its bands' steps, and until when (microseconds) how much of what it did counts for them.
 _Bonus = tuple[int, Steps, list[tuple[int, int]]]
 
 
