@@ -27,10 +27,13 @@ from services.scoring.adapters.engines import Engines
 from services.scoring.adapters.postgres_models import PostgresModels
 from services.scoring.adapters.stores import postgres_stores
 from services.scoring.bootstrap import DEFAULT_MODEL
+from services.scoring.usecases.ports import ConcurrentChange
 from services.scoring.usecases.read_activity import read_activity
 from services.scoring.usecases.record_activity import record_activity
+from shared.bus.partitioner import partition_of
 from shared.clock import SystemClock
-from shared.contracts.activity import ActivityRecorded
+from shared.contracts.activity import ActivityRecorded, partition_key
+from shared.contracts.topics import ACTIVITY
 from shared.db import migrate
 from shared.db.database import Database
 from shared.db.embedded import EmbeddedPostgres
@@ -38,7 +41,8 @@ from shared.db.pool import create_pool
 from shared.process import collect_seldom, loop_factory
 
 BATCH = 2000
-EVENTS_PER_ROUND = 10_000
+LANES = 2
+EVENTS_PER_ROUND = 16_200
 SINGLES_PER_ROUND = 200
 GOAL_EVENTS = 15_000
 GOAL_TIMES = 10
@@ -81,19 +85,37 @@ def _cpu_seconds(pid: int) -> float:
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-async def feed(database: Database, engines: Engines, raw: Sequence[bytes], batch: int) -> Rate:
-    """Feed activities in transactions of `batch`."""
+def in_lanes(raw: Sequence[bytes], lanes: int) -> list[list[bytes]]:
+    """Part activities by their key, as the partitions of the bus are parted among a worker's lanes."""
+    found: list[list[bytes]] = [[] for _ in range(lanes)]
+    for value in raw:
+        found[partition_of(partition_key(_decode(value)), ACTIVITY.partitions) % lanes].append(value)
+    return found
+
+
+async def feed(database: Database, engines: Engines, lanes: Sequence[Sequence[bytes]], batch: int) -> Rate:
+    """Feed activities in transactions of `batch`, all lanes at once."""
     before = await backend_seconds(database)
     began, cpu = time.perf_counter(), time.process_time()
-    for at in range(0, len(raw), batch):
-        async with database.transaction() as tx:
-            engine = await engines.open(tx)
-            part = raw[at : at + batch]
-            entries = [read_activity(_decode(value), engine.compiled, bot_verdict) for value in part]
-            await record_activity(entries, postgres_stores(tx), engine)
+    await asyncio.gather(*(_feed_lane(database, engines, lane, batch) for lane in lanes))
     seconds, used = time.perf_counter() - began, time.process_time() - cpu
     served = await backend_seconds(database) - before
-    return Rate(len(raw) / seconds, used / len(raw) * 1e6, served / len(raw) * 1e6)
+    events = sum(map(len, lanes))
+    return Rate(events / seconds, used / events * 1e6, served / events * 1e6)
+
+
+async def _feed_lane(database: Database, engines: Engines, raw: Sequence[bytes], batch: int) -> None:
+    for at in range(0, len(raw), batch):
+        part = raw[at : at + batch]
+        while True:
+            try:
+                async with database.transaction() as tx:
+                    engine = await engines.open(tx)
+                    entries = [read_activity(_decode(value), engine.compiled, bot_verdict) for value in part]
+                    await record_activity(entries, postgres_stores(tx), engine)
+                break
+            except ConcurrentChange:
+                continue
 
 
 @contextmanager
@@ -124,35 +146,41 @@ async def scoring_database(url: str) -> AsyncIterator[tuple[Database, Engines]]:
 
 
 async def measure(
-    url: str, raw: Sequence[bytes], rounds: int, batch: int, profile: cProfile.Profile | None = None
+    url: str,
+    raw: Sequence[bytes],
+    rounds: int,
+    batch: int,
+    lanes: int,
+    profile: cProfile.Profile | None = None,
 ) -> list[Round]:
     """Feed `raw` in order, an equal share to each round; tables grow from round to round."""
     found = []
     async with scoring_database(url) as (database, engines):
         share = len(raw) // rounds
-        await feed(database, engines, raw[:20], 1)  # compiles the model, prepares statements
+        await feed(database, engines, [raw[:20]], 1)  # compiles the model, prepares statements
         for number in range(rounds):
             part = raw[number * share + (20 if number == 0 else 0) : (number + 1) * share]
             with profile or nullcontext():
-                batched = await feed(database, engines, part[SINGLES_PER_ROUND:], batch)
-            found.append(Round(batched, await feed(database, engines, part[:SINGLES_PER_ROUND], 1)))
+                batched = await feed(database, engines, in_lanes(part[SINGLES_PER_ROUND:], lanes), batch)
+            singles = in_lanes(part[:SINGLES_PER_ROUND], lanes)
+            found.append(Round(batched, await feed(database, engines, singles, 1)))
             print(f"batches of {batch:<5} {batched}\none by one       {found[-1].single}", flush=True)
     return found
 
 
 def run_rounds(
-    rounds: int, mix: str, events: int, batch: int, profile: cProfile.Profile | None = None
+    rounds: int, mix: str, events: int, batch: int, lanes: int, profile: cProfile.Profile | None = None
 ) -> list[Round]:
     """Measure on a server of its own, under the loop and collector of our processes."""
     raw = MIXES[mix](events)
     collect_seldom()
     with fresh_server() as url, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(measure(url, raw, rounds, batch, profile))
+        return runner.run(measure(url, raw, rounds, batch, lanes, profile))
 
 
 def scoring(rounds: int) -> Sequence[Figure]:
     """Part `scoring`: one worker in batches, beside one transaction per event."""
-    taken = run_rounds(rounds, "visitors", EVENTS_PER_ROUND * rounds, BATCH)
+    taken = run_rounds(rounds, "visitors", EVENTS_PER_ROUND * rounds, BATCH, LANES)
     batched = Series.of([each.batched.events for each in taken])
     single = Series.of([each.single.events for each in taken])
     python = Series.of([each.batched.python for each in taken])
@@ -177,11 +205,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=EVENTS_PER_ROUND * 4)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--lanes", type=int, default=LANES)
     parser.add_argument("--mix", choices=sorted(MIXES), default="visitors")
     parser.add_argument("--profile", action="store_true", help="show where Python's time goes")
     options = parser.parse_args()
     profile = cProfile.Profile() if options.profile else None
-    run_rounds(options.rounds, options.mix, options.events, options.batch, profile)
+    run_rounds(options.rounds, options.mix, options.events, options.batch, options.lanes, profile)
     if profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(30)
 

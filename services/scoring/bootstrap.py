@@ -18,6 +18,7 @@ from services.scoring.settings import ScoringSettings
 from shared.bus.port import Bus
 from shared.clock import Clock
 from shared.consumer.consumer import Consumer, ConsumerOptions
+from shared.consumer.lanes import Lanes
 from shared.contracts.topics import ACTIVITY, HANDOFFS, consumer_group
 from shared.db.database import Database
 from shared.foundation import open_foundation
@@ -60,13 +61,16 @@ def _roles(
             HANDOFFS.name: HandoffHandler(engines.open, postgres_stores),
         }
     )
-    worker = Consumer(
-        bus,
-        database,
-        group=consumer_group("scoring"),
-        topics=[ACTIVITY.name, HANDOFFS.name],
-        handler=handler,
-        options=ConsumerOptions(max_records=settings.scoring_batch),
-    )
+    lanes = [
+        Consumer(
+            bus,
+            database,
+            group=consumer_group("scoring"),
+            topics=[ACTIVITY.name, HANDOFFS.name],
+            handler=handler,
+            options=ConsumerOptions(max_records=settings.scoring_batch),
+        )
+        for _ in range(settings.scoring_lanes)
+    ]
     timer = ScoreTimers(database, engines.open, postgres_stores, poll_seconds=settings.decay_poll_seconds)
-    return {"worker": worker, "relay": Relay(bus, database), "timer": timer}
+    return {"worker": Lanes(lanes), "relay": Relay(bus, database), "timer": timer}

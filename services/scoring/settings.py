@@ -11,6 +11,9 @@ class ScoringSettings(ServiceSettings):
     scoring_batch: int = Field(
         default=2000, ge=1, le=5000, description="Most messages that scoring handles in one transaction."
     )
+    scoring_lanes: int = Field(
+        default=2, ge=1, le=8, description="Batches that one worker has under way at once."
+    )
     hub_links: int = Field(
         default=50, ge=2, description="Neighbours from which an identity counts as a hub and joins no more."
     )
