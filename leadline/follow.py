@@ -17,6 +17,7 @@ import structlog
 from leadline.console import Line, Names, line_of, names_of, scored_line
 from leadline.runtime_file import read_private, write_private
 from leadline.standalone import Follow, Ready
+from shared.bus.blocks import unpack
 from shared.contracts.topics import LEADS
 
 log = structlog.get_logger()
@@ -127,26 +128,30 @@ class Follower:
             heads = await connection.fetch("SELECT * FROM bus.heads($1)", LEADS.name)
             partitions = [head["partition"] for head in heads]
             positions = [self._position(head) for head in heads]
-            records = await connection.fetch(
-                "SELECT partition, msg_offset, value, appended_at FROM bus.fetch($1, $2, $3, 2000)",
+            blocks = await connection.fetch(
+                "SELECT partition, last_offset, body, appended_at FROM bus.fetch($1, $2, $3, 2000)",
                 [LEADS.name] * len(partitions),
                 partitions,
                 positions,
             )
         finally:
             await connection.close()
-        for record in records:
-            self._positions[str(record["partition"])] = record["msg_offset"] + 1
-        return _scored_lines(sorted(records, key=lambda record: record["appended_at"]))
+        wanted = dict(zip(partitions, positions, strict=True))
+        values: list[tuple[datetime, bytes]] = []
+        for block in blocks:
+            self._positions[str(block["partition"])] = block["last_offset"] + 1
+            entries = unpack(block["body"], block["last_offset"], wanted[block["partition"]])
+            values += [(block["appended_at"], value) for _, (_, _, value) in entries]
+        return _scored_lines(sorted(values, key=lambda told: told[0]))
 
 
-def _scored_lines(records: Sequence[asyncpg.Record]) -> list[Line]:
+def _scored_lines(values: Sequence[tuple[datetime, bytes]]) -> list[Line]:
     lines = []
-    for record in records:
-        message = json.loads(record["value"])
+    for appended_at, value in values:
+        message = json.loads(value)
         # Merges and unmerges travel on the same topic; only a snapshot has a grade.
         if "grade" in message:
-            lines.append(scored_line(message, record["appended_at"]))
+            lines.append(scored_line(message, appended_at))
     if len(lines) > MOST_SCORED_LINES:
         last = lines[MOST_SCORED_LINES - 1]
         more = Line(last.at, f"          ... and {len(lines) - MOST_SCORED_LINES} more scored")

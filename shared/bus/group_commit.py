@@ -19,6 +19,11 @@ class Waiting:
     done: "asyncio.Future[None]"
 
 
+def _end_late(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_exception(BusUnavailable("the append took too long"))
+
+
 class GroupCommit:
     """Gathers concurrent `append` calls into calls of `send` (one at a time, in order of arrival).
 
@@ -33,18 +38,21 @@ class GroupCommit:
 
     async def append(self, messages: Sequence[Outgoing]) -> None:
         """Return once the messages are durable; raise what `send` raised, or BusUnavailable when late."""
-        mine = Waiting(messages, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        mine = Waiting(messages, loop.create_future())
         self._waiting.append(mine)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._run())
+        # A timer on the future, not `asyncio.timeout` around it: every event that comes in waits here.
+        timer = loop.call_later(self._seconds, _end_late, mine.done)
         try:
-            async with asyncio.timeout(self._seconds):
-                await mine.done
-        except TimeoutError as late:
-            raise BusUnavailable("the append took too long") from late
-        finally:
+            await mine.done
+        except BaseException:
             with suppress(ValueError):
                 self._waiting.remove(mine)
+            raise
+        finally:
+            timer.cancel()
 
     async def close(self) -> None:
         """Wait for the append under way, fail those that have not begun."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from shared.bus.blocks import blocks_of
 from shared.bus.group_commit import GroupCommit
-from shared.bus.header_bytes import pack_headers
-from shared.bus.partitioner import partition_of
 from shared.bus.port import (
     BusUnavailable,
     LogIdentity,
@@ -52,8 +51,9 @@ class PostgresBus:
         """Append durably; concurrent calls share one commit."""
         if not messages:
             return
-        for topic in {message.topic for message in messages}:
-            await self._partition_count(topic)
+        for message in messages:
+            if message.topic not in self._partitions:
+                await self._partition_count(message.topic)
         await self._appends.append(messages)
 
     async def subscribe(self, group: str, topics: Sequence[str], member: str) -> Subscription:
@@ -109,14 +109,14 @@ class PostgresBus:
             raise UnknownTopic(f"the bus has no topic {topic!r}; are the migrations run?") from None
 
     async def _append(self, messages: Sequence[Outgoing]) -> None:
+        blocks = blocks_of(messages, self._partitions)
         await call(
             self._pool,
-            "SELECT bus.append($1, $2, $3, $4, $5)",
-            [message.topic for message in messages],
-            [partition_of(message.key, self._partitions[message.topic]) for message in messages],
-            [message.key.encode() for message in messages],
-            [pack_headers(message.headers) for message in messages],
-            [message.value for message in messages],
+            "SELECT bus.append($1, $2, $3, $4)",
+            [block.topic for block in blocks],
+            [block.partition for block in blocks],
+            [len(block.entries) for block in blocks],
+            [block.body() for block in blocks],
         )
         self.wake_pollers()
         if self._hint is None or self._hint.done():

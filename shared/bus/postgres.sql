@@ -21,16 +21,16 @@ CREATE TABLE bus.head (
     PRIMARY KEY (topic_no, partition)
 ) WITH (fillfactor = 20);
 
-CREATE TABLE bus.message (
+-- Messages of one partition as the client packed them; offsets are dense, the last one's is `last_offset`.
+CREATE TABLE bus.block (
     topic_no integer NOT NULL,
     partition integer NOT NULL,
-    msg_offset bigint NOT NULL,
+    last_offset bigint NOT NULL,
     day date NOT NULL,
     appended_at timestamptz NOT NULL,
-    key bytea NOT NULL,
-    headers bytea NOT NULL,
-    value bytea NOT NULL,
-    PRIMARY KEY (topic_no, partition, msg_offset, day)
+    messages integer NOT NULL CHECK (messages BETWEEN 1 AND 1000),
+    body bytea NOT NULL,
+    PRIMARY KEY (topic_no, partition, last_offset, day)
 ) PARTITION BY RANGE (day);
 
 CREATE TABLE bus.day (day date PRIMARY KEY);
@@ -62,7 +62,7 @@ CREATE FUNCTION bus.today() RETURNS date LANGUAGE sql SET search_path = pg_catal
 CREATE FUNCTION bus.ensure_day(p_day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    v_name text := 'message_' || to_char(p_day, 'YYYYMMDD');
+    v_name text := 'block_' || to_char(p_day, 'YYYYMMDD');
 BEGIN
     IF EXISTS (SELECT FROM bus.day WHERE day = p_day) THEN
         RETURN;
@@ -72,15 +72,15 @@ BEGIN
         RETURN;
     END IF;
     -- Attached, not created as a partition: that would lock out everybody who reads or appends.
-    EXECUTE format('CREATE TABLE bus.%I (LIKE bus.message INCLUDING ALL)', v_name);
-    EXECUTE format('ALTER TABLE bus.message ATTACH PARTITION bus.%I FOR VALUES FROM (%L) TO (%L)',
+    EXECUTE format('CREATE TABLE bus.%I (LIKE bus.block INCLUDING ALL) WITH (toast_tuple_target = 8160)',
+                   v_name);
+    EXECUTE format('ALTER TABLE bus.block ATTACH PARTITION bus.%I FOR VALUES FROM (%L) TO (%L)',
                    v_name, p_day, p_day + 1);
     INSERT INTO bus.day VALUES (p_day);
 END $$;
 
 CREATE FUNCTION bus.declare_topic(p_name text, p_partitions integer, p_retention interval, p_groups text[])
-RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_no integer;
 BEGIN
@@ -97,9 +97,9 @@ BEGIN
         ON CONFLICT DO NOTHING;
 END $$;
 
-CREATE FUNCTION bus.append(p_topics text[], p_partitions integer[], p_keys bytea[], p_headers bytea[],
-                           p_values bytea[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Appends blocks: place, number of messages and body of each, in order within a partition.
+CREATE FUNCTION bus.append(p_topics text[], p_partitions integer[], p_counts integer[], p_bodies bytea[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_wanted integer;
     v_locked integer;
@@ -120,22 +120,23 @@ BEGIN
     END IF;
     v_day := bus.today();
     PERFORM bus.ensure_day(v_day);
-    INSERT INTO bus.message (topic_no, partition, msg_offset, day, appended_at, key, headers, value)
+    INSERT INTO bus.block (topic_no, partition, last_offset, day, appended_at, messages, body)
         SELECT h.topic_no, h.partition,
-               h.next_offset - 1 + row_number() OVER (PARTITION BY h.topic_no, h.partition ORDER BY i.n),
-               v_day, clock_timestamp(), i.k, i.h, i.v
-        FROM unnest(p_topics, p_partitions, p_keys, p_headers, p_values) WITH ORDINALITY AS i (t, p, k, h, v, n)
+               h.next_offset - 1 + sum(i.c) OVER (PARTITION BY h.topic_no, h.partition ORDER BY i.n),
+               v_day, clock_timestamp(), i.c, i.b
+        FROM unnest(p_topics, p_partitions, p_counts, p_bodies) WITH ORDINALITY AS i (t, p, c, b, n)
         JOIN bus.topic t ON t.name = i.t
         JOIN bus.head h ON h.topic_no = t.no AND h.partition = i.p;
     UPDATE bus.head h SET next_offset = h.next_offset + c.added
-        FROM (SELECT t.no, i.p, count(*) AS added
-              FROM unnest(p_topics, p_partitions) AS i (t, p) JOIN bus.topic t ON t.name = i.t
+        FROM (SELECT t.no, i.p, sum(i.c) AS added
+              FROM unnest(p_topics, p_partitions, p_counts) AS i (t, p, c) JOIN bus.topic t ON t.name = i.t
               GROUP BY t.no, i.p) c
         WHERE h.topic_no = c.no AND h.partition = c.p;
 END $$;
 
+-- Returns the blocks at the positions, about p_max messages; the first may begin before its position.
 CREATE FUNCTION bus.fetch(p_topics text[], p_partitions integer[], p_positions bigint[], p_max integer)
-RETURNS TABLE (topic text, partition integer, msg_offset bigint, key bytea, headers bytea, value bytea,
+RETURNS TABLE (topic text, partition integer, last_offset bigint, messages integer, body bytea,
                appended_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -143,14 +144,14 @@ DECLARE
     v_lost text;
 BEGIN
     RETURN QUERY
-        SELECT i.t, i.p, m.msg_offset, m.key, m.headers, m.value, m.appended_at
-        FROM unnest(p_topics, p_partitions, p_positions) WITH ORDINALITY AS i (t, p, o, n)
-        JOIN bus.topic t ON t.name = i.t
-        CROSS JOIN LATERAL (
-            SELECT * FROM bus.message m
-            WHERE m.topic_no = t.no AND m.partition = i.p AND m.msg_offset >= i.o
-            ORDER BY m.msg_offset LIMIT p_max) m
-        ORDER BY i.n, m.msg_offset LIMIT p_max;
+        SELECT f.t, f.p, f.last_offset, f.messages, f.body, f.appended_at FROM (
+            SELECT i.t, i.p, i.n, b.*, sum(b.messages) OVER (ORDER BY i.n, b.last_offset) AS so_far
+            FROM unnest(p_topics, p_partitions, p_positions) WITH ORDINALITY AS i (t, p, o, n)
+            JOIN bus.topic t ON t.name = i.t
+            JOIN bus.block b ON b.topic_no = t.no AND b.partition = i.p
+                AND b.last_offset >= i.o AND b.last_offset < i.o + p_max + 1000
+            WHERE b.last_offset - b.messages < i.o + p_max) f
+        WHERE f.so_far - f.messages < p_max ORDER BY f.n, f.last_offset;
     -- Looked at after the messages, so that a trim in between is noticed rather than skipped over.
     SELECT concat_ws(' ', i.t, i.p, i.o, h.first_offset, h.next_offset) INTO v_lost
         FROM unnest(p_topics, p_partitions, p_positions) AS i (t, p, o)
@@ -254,8 +255,8 @@ BEGIN
     FOR day IN SELECT d.day FROM bus.day d WHERE d.day < p_before ORDER BY d.day LOOP
         WITH last AS (
             SELECT h.topic_no, h.partition, (
-                SELECT max(m.msg_offset) FROM bus.message m
-                WHERE m.topic_no = h.topic_no AND m.partition = h.partition AND m.day = trim_before.day) AS o
+                SELECT max(b.last_offset) FROM bus.block b
+                WHERE b.topic_no = h.topic_no AND b.partition = h.partition AND b.day = trim_before.day) AS o
             FROM bus.head h)
         SELECT string_agg(DISTINCT blocker, ', ') INTO held_by FROM (
             SELECT format('group %s at %s of %s/%s', l.group_name, l.position, t.name, l.partition)
@@ -263,16 +264,16 @@ BEGIN
             WHERE l.position <= last.o
             UNION ALL  -- a clock set back put lower offsets into a later day
             SELECT format('later day of %s/%s', last.topic_no, last.partition) FROM last
-            WHERE EXISTS (SELECT FROM bus.message m WHERE m.topic_no = last.topic_no
-                          AND m.partition = last.partition AND m.msg_offset < last.o
-                          AND m.day > trim_before.day)) AS b (blocker);
+            WHERE EXISTS (SELECT FROM bus.block b WHERE b.topic_no = last.topic_no
+                          AND b.partition = last.partition AND b.last_offset < last.o
+                          AND b.day > trim_before.day)) AS b (blocker);
         dropped := held_by IS NULL;
         IF dropped THEN
-            UPDATE bus.head h SET first_offset = m.o + 1 FROM (
-                SELECT topic_no, partition, max(msg_offset) AS o FROM bus.message
-                WHERE day = trim_before.day GROUP BY topic_no, partition) m
-                WHERE h.topic_no = m.topic_no AND h.partition = m.partition;
-            EXECUTE format('DROP TABLE bus.%I', 'message_' || to_char(day, 'YYYYMMDD'));
+            UPDATE bus.head h SET first_offset = b.o + 1 FROM (
+                SELECT topic_no, partition, max(last_offset) AS o FROM bus.block
+                WHERE day = trim_before.day GROUP BY topic_no, partition) b
+                WHERE h.topic_no = b.topic_no AND h.partition = b.partition;
+            EXECUTE format('DROP TABLE bus.%I', 'block_' || to_char(day, 'YYYYMMDD'));
             DELETE FROM bus.day d WHERE d.day = trim_before.day;
         END IF;
         RETURN NEXT;

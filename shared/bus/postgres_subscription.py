@@ -1,13 +1,14 @@
 """One member of a group on the Postgres bus: renews its leases, fetches, waits for what is not there yet."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from shared.bus.header_bytes import unpack_headers
+from shared.bus.blocks import unpack
 from shared.bus.port import BusUnavailable, Fetched, Partition, Record
 from shared.bus.postgres_calls import call
 
@@ -111,29 +112,26 @@ async def fetch(pool: "Pool", wanted: Mapping[Partition, int], max_records: int)
     """Return what lies at the positions `wanted`: at most `max_records` in all, in the order given."""
     rows = await call(
         pool,
-        "SELECT topic, partition, msg_offset, key, headers, value, appended_at"
-        " FROM bus.fetch($1, $2, $3, $4)",
+        "SELECT topic, partition, last_offset, body, appended_at FROM bus.fetch($1, $2, $3, $4)",
         [place.topic for place in wanted],
         [place.number for place in wanted],
         list(wanted.values()),
         max_records,
     )
     found: dict[Partition, list[Record]] = {}
+    left = max_records
     for row in rows:
         place = Partition(row["topic"], row["partition"])
-        found.setdefault(place, []).append(_record(place, row))
+        records = list(islice(_records(place, row, wanted[place]), left))
+        left -= len(records)
+        if records:
+            found.setdefault(place, []).extend(records)
     return [
         Fetched(place, wanted[place], records[-1].offset + 1, tuple(records))
         for place, records in found.items()
     ]
 
 
-def _record(place: Partition, row: Any) -> Record:
-    return Record(
-        partition=place,
-        offset=row["msg_offset"],
-        key=row["key"].decode(),
-        headers=unpack_headers(row["headers"]),
-        value=row["value"],
-        appended_at=row["appended_at"],
-    )
+def _records(place: Partition, row: Any, position: int) -> Iterator[Record]:
+    for offset, (key, headers, value) in unpack(row["body"], row["last_offset"], position):
+        yield Record(place, offset, key, headers, value, row["appended_at"])

@@ -15,7 +15,7 @@ from shared.db.revision import role_of, schema_grants
 SERVICE_FUNCTIONS = ("find_key(bytea)", "touch_key(text)", "current_epoch()", "cluster_id()")
 # Those of schema `bus`; its topics are declared and its groups forgotten by the owner alone.
 BUS_FUNCTIONS = (
-    "append(text[], integer[], bytea[], bytea[], bytea[])",
+    "append(text[], integer[], integer[], bytea[])",
     "fetch(text[], integer[], bigint[], integer)",
     "heads(text)",
     "identity()",

@@ -43,13 +43,14 @@ class Head:
             name.decode("latin-1").lower(): plain_text(value.decode("latin-1"))
             for name, value in scope["headers"]
         }
-        try:
-            query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=100))
-        except ValueError:
-            query = {}
+        asked = scope.get("query_string", b"")
         client = scope.get("client")
         return Head(
-            headers, query, client[0] if client else None, scope["scheme"], scope.get("root_path", "")
+            headers,
+            _query(asked) if asked else {},
+            client[0] if client else None,
+            scope["scheme"],
+            scope.get("root_path", ""),
         )
 
     @property
@@ -68,7 +69,8 @@ class Head:
 
     def arrival(self, received_at: datetime) -> Arrival:
         """Return how the request came in."""
-        language = self.headers.get("accept-language", "").split(",", 1)[0].split(";", 1)[0].strip()
+        told = self.headers.get("accept-language")
+        language = told.split(",", 1)[0].split(";", 1)[0].strip() if told else ""
         return Arrival(
             received_at=received_at,
             ip=self.client,
@@ -98,6 +100,13 @@ class Head:
         yield told
         yield told.partition(":")[0]
         yield self.query.get("writeKey", "")
+
+
+def _query(asked: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(asked.decode("latin-1"), max_num_fields=100))
+    except ValueError:
+        return {}
 
 
 def _basic(value: str) -> Iterator[str]:

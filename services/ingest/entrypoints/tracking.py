@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -44,6 +45,8 @@ SINGLE = {
 }  # fmt: skip
 BATCH = frozenset({"batch", "b", "import"})
 SDK_METRICS = "m"
+_ACCEPTED = INGEST_MESSAGES.labels("tracking", "accepted")
+_QUARANTINED = INGEST_MESSAGES.labels("tracking", "quarantined")
 # How many times its largest size a request may grow by what its messages share.
 _MOST_UNFOLDED = 20
 
@@ -148,8 +151,10 @@ class TrackingDoor:
                 return unavailable("the database cannot take events now")
             log.exception("ingest.tracking_failed")
             return problem(500, "internal_error", "the events could not be stored")
-        INGEST_MESSAGES.labels("tracking", "accepted").inc(len(batch.good))
-        INGEST_MESSAGES.labels("tracking", "quarantined").inc(len(batch.held))
+        _ACCEPTED.inc(len(batch.good))
+        if not batch.held:
+            return ok({"success": True, "accepted": len(batch.good), "quarantined": []})
+        _QUARANTINED.inc(len(batch.held))
         return ok(
             {
                 "success": True,
@@ -185,10 +190,11 @@ class TrackingDoor:
         return [with_envelope(item, body) if isinstance(item, dict) else item for item in batch]
 
     async def _sender(self, head: Head, body: dict[str, Any]) -> Sender | None:
-        told = text_or_none(body.get("writeKey"))
-        for key in dict.fromkeys((*head.keys(), told or "")):
-            if key and (sender := await self.find_sender(key)):
+        tried = {""}
+        for key in chain(head.keys(), (text_or_none(body.get("writeKey")) or "",)):
+            if key not in tried and (sender := await self.find_sender(key)):
                 return sender
+            tried.add(key)
         return None
 
 

@@ -13,9 +13,9 @@ from shared.db.database import Database
 from tests.contracts.bus.harness import TOPIC, message, reader
 from tests.support.postgres import OpenService
 
-APPEND = "SELECT bus.append($1, $2, $3, $4, $5)"
-FETCH = "SELECT value FROM bus.fetch($1, $2, $3, 100)"
-ONE = ([TOPIC], [0], [b"k"], [b""], [b"v"])
+APPEND = "SELECT bus.append($1, $2, $3, $4)"
+FETCH = "SELECT body FROM bus.fetch($1, $2, $3, 100)"
+ONE = ([TOPIC], [0], [1], [b"v"])
 
 
 @pytest_asyncio.fixture
@@ -66,9 +66,7 @@ async def test_partitions_locked_in_any_order_do_not_deadlock(bus: PostgresBus, 
     async def produce(connection: "asyncpg.Connection[asyncpg.Record]", numbers: list[int]) -> None:
         count = len(numbers)
         for _ in range(30):
-            await connection.execute(
-                APPEND, [TOPIC] * count, numbers, [b"k"] * count, [b""] * count, [b"v"] * count
-            )
+            await connection.execute(APPEND, [TOPIC] * count, numbers, [1] * count, [b"v"] * count)
 
     orders = [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]]
     await asyncio.gather(*(produce(*pair) for pair in zip(connections, orders, strict=True)))
@@ -82,10 +80,10 @@ async def test_concurrent_appends_share_commits(
     bus: PostgresBus, admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     await bus.append([message(0)])
-    before = await admin.fetchval("SELECT max(xmin::text::bigint) FROM bus.message")
+    before = await admin.fetchval("SELECT max(xmin::text::bigint) FROM bus.block")
     await asyncio.gather(*(bus.append([message(number)]) for number in range(100)))
     commits = await admin.fetchval(
-        "SELECT count(DISTINCT xmin::text) FROM bus.message WHERE xmin::text::bigint > $1", before
+        "SELECT count(DISTINCT xmin::text) FROM bus.block WHERE xmin::text::bigint > $1", before
     )
     assert commits <= 10
     assert sum(next_offset for _, next_offset in (await bus.heads(TOPIC)).values()) == 101
@@ -129,7 +127,7 @@ async def test_a_day_that_nobody_has_read_is_kept_and_reported(
 async def test_services_reach_the_log_only_through_its_functions(service_database: OpenService) -> None:
     database: Database = await service_database("ingest")
     forbidden = (
-        "SELECT * FROM bus.message",
+        "SELECT * FROM bus.block",
         "UPDATE bus.head SET next_offset = 0",
         "SELECT bus.trim_before(bus.today())",
         "SELECT bus.forget_group('leadline-scoring')",
