@@ -143,6 +143,8 @@ async def open_postgres_bus(
             min_size=0,
             max_size=POOL_SIZE,
             statement_timeout_ms=int(CALL_SECONDS * 1000) - 500,
+            # Every use is one autocommit call; the session that listens is cut off, not handed back.
+            stateless=True,
         )
         stack.push_async_callback(_close, pool)
         bus = PostgresBus(pool, lease_seconds=lease_seconds)

@@ -30,9 +30,12 @@ async def create_pool(
     min_size: int = 1,
     max_size: int = 10,
     statement_timeout_ms: int = 10_000,
+    stateless: bool = False,
 ) -> "Pool":
     """Return an open pool for `service`.
 
+    `stateless`: its users promise to leave nothing behind in a session (settings, locks, cursors), so that
+    none is reset when it is handed back: that is a statement of its own.
     `role`: the role its sessions take on; default the service's own, None for an installation with one role.
     Time-outs (DESIGN: idle in transaction 3 s, locks 2 s) are session defaults, so `RESET ALL` keeps them.
     """
@@ -56,7 +59,12 @@ async def create_pool(
         command_timeout=statement_timeout_ms / 1000 + 2,
         max_inactive_connection_lifetime=300,
         server_settings=settings,
+        reset=_as_it_is if stateless else None,
     )
+
+
+async def _as_it_is(_: object) -> None:
+    """Leave a session as it is handed back."""
 
 
 class UnsafeServer(RuntimeError):

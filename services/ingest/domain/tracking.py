@@ -171,7 +171,11 @@ def _place(kind: Kind, context: dict[str, Any], properties: dict[str, Any], arri
     if kind == "page":
         page = {**page, **{key: properties[key] for key in page_keys(properties)}}
     url = text_or_none(page.get("url")) if page else None
-    agent, ip, locale = (text_or_none(tell(key)) for key in ("userAgent", "ip", "locale"))
+    agent, ip, locale = (
+        text_or_none(tell("userAgent")),
+        text_or_none(tell("ip")),
+        text_or_none(tell("locale")),
+    )
     if arrival.browser:
         agent, ip, locale = agent or arrival.user_agent, ip or arrival.ip, locale or arrival.locale
     elif tell("direct") is True:
@@ -181,7 +185,7 @@ def _place(kind: Kind, context: dict[str, Any], properties: dict[str, Any], arri
         path=(text_or_none(page.get("path")) if page else None) or (path_of(url) if url else None),
         referrer=text_or_none(page.get("referrer")) if page else None,
         title=text_or_none(page.get("title")) if page else None,
-        campaign=campaign_of(_object(tell("campaign")), url),
+        campaign=campaign_of(_object(tell("campaign")), url) if url or "campaign" in context else {},
         user_agent=agent,
         ip=ip,
         locale=locale,

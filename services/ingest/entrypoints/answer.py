@@ -51,7 +51,7 @@ def see_other(url: str) -> Answer:
 
 def preflight(head: Head) -> Answer:
     """Return the answer to a CORS preflight: whatever headers are asked for, clients add new ones."""
-    asked = head.headers.get("access-control-request-headers", "")
+    asked = head.header(b"access-control-request-headers")
     headers = [
         (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
         (b"access-control-max-age", b"600"),
@@ -67,9 +67,9 @@ def cors(head: Head) -> RawHeaders:
     The origin is echoed with credentials, since beacons always send them: these doors take no cookie as proof
     of anything and give nothing back. Without exposing it browsers do not see Retry-After.
     """
-    origin = head.headers.get("origin")
-    if origin is None:
+    if b"origin" not in head.raw:
         return []
+    origin = head.header(b"origin")
     return [
         (b"access-control-allow-origin", origin.encode("latin-1", "ignore")),
         (b"access-control-allow-credentials", b"true"),

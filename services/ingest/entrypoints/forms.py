@@ -42,7 +42,7 @@ from shared.observability.metrics import INGEST_MESSAGES
 log = structlog.get_logger()
 
 # What senders call a delivery, best first. Sources: Idempotency-Key draft, Standard Webhooks, Shopify.
-_KEY_HEADERS = ("idempotency-key", "webhook-id", "x-shopify-event-id")
+_KEY_HEADERS = (b"idempotency-key", b"webhook-id", b"x-shopify-event-id")
 _THANKS = b"<!doctype html><title>Thank you</title><p>Thank you, we have received your message.</p>"
 _SORRY = (
     b"<!doctype html><title>Please try again</title>"
@@ -110,12 +110,12 @@ class FormDoor:
             return await submit_form(prepared, intake, contact=self.contact, shape=self.shape)
 
     def _posted(self, name: str, head: Head, raw: bytes) -> Posted:
-        told = (head.headers.get(header, "").strip() for header in _KEY_HEADERS)
+        told = (head.header(header).strip() for header in _KEY_HEADERS)
         return Posted(
             submission_id=new_submission_id(),
             source=name,
             raw=raw,
-            headers=kept_headers(list(head.headers.items())),
+            headers=kept_headers(head.headers),
             doorstep=Doorstep(arrival=head.arrival(self.clock.now()), cookie_id=head.cookie_id()),
             idempotency_key=next((key for key in told if key), None),
         )

@@ -29,9 +29,9 @@ class BodyUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Headers (names in lower case) and query of a request."""
+    """Headers (names in lower case, as ASGI has them) and query of a request."""
 
-    headers: dict[str, str]
+    raw: dict[bytes, bytes]
     query: dict[str, str]
     client: str | None
     scheme: str
@@ -39,43 +39,47 @@ class Head:
 
     @staticmethod
     def of(scope: Scope) -> "Head":
-        headers = {
-            name.decode("latin-1").lower(): plain_text(value.decode("latin-1"))
-            for name, value in scope["headers"]
-        }
         asked = scope.get("query_string", b"")
         client = scope.get("client")
         return Head(
-            headers,
-            _query(asked) if asked else {},
-            client[0] if client else None,
-            scope["scheme"],
-            scope.get("root_path", ""),
+            raw=dict(scope["headers"]),
+            query=_query(asked) if asked else {},
+            client=client[0] if client else None,
+            scheme=scope["scheme"],
+            root=scope.get("root_path", ""),
         )
+
+    def header(self, name: bytes) -> str:
+        """Return the header of that name (in lower case) as plain text, empty where there is none."""
+        value = self.raw.get(name)
+        return plain_text(value.decode("latin-1")) if value else ""
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Return all headers as plain text."""
+        return [(name.decode("latin-1"), self.header(name)) for name in self.raw]
 
     @property
     def is_browser(self) -> bool:
         """Whether a page sent it: servers send neither header."""
-        return "origin" in self.headers or "sec-fetch-site" in self.headers
+        return b"origin" in self.raw or b"sec-fetch-site" in self.raw
 
     @property
     def navigates(self) -> bool:
         """Whether a browser shows the answer to a person."""
-        mode = self.headers.get("sec-fetch-mode")
-        if mode is not None:
-            return mode == "navigate"
-        accept = self.headers.get("accept", "")
+        if b"sec-fetch-mode" in self.raw:
+            return self.header(b"sec-fetch-mode") == "navigate"
+        accept = self.header(b"accept")
         return "text/html" in accept and "application/json" not in accept
 
     def arrival(self, received_at: datetime) -> Arrival:
         """Return how the request came in."""
-        told = self.headers.get("accept-language")
-        language = told.split(",", 1)[0].split(";", 1)[0].strip() if told else ""
+        language = self.header(b"accept-language").split(",", 1)[0].split(";", 1)[0].strip()
         return Arrival(
             received_at=received_at,
             ip=self.client,
-            user_agent=text_or_none(self.headers.get("user-agent", "")[:500]),
-            referrer=text_or_none(self.headers.get("referer", "")[:2000]),
+            user_agent=text_or_none(self.header(b"user-agent")[:500]),
+            referrer=text_or_none(self.header(b"referer")[:2000]),
             locale=text_or_none(language[:35]),
             browser=self.is_browser,
         )
@@ -83,7 +87,7 @@ class Head:
     def cookie_id(self) -> str | None:
         """Return the anonymous id of the tracking snippet's cookie, as quoted or plain as it may be."""
         # Not by http.cookies: one cookie of somebody else that breaks the rules would hide all of them.
-        for cookie in self.headers.get("cookie", "").split(";"):
+        for cookie in self.header(b"cookie").split(";"):
             name, _, value = cookie.strip().partition("=")
             if name == _COOKIE:
                 return text_or_none(unquote(value.strip()).strip('"')[:200])
@@ -91,12 +95,12 @@ class Head:
 
     def keys(self) -> Iterator[str]:
         """Yield the keys that the request may mean, the surest first."""
-        scheme, _, value = self.headers.get("authorization", "").partition(" ")
+        scheme, _, value = self.header(b"authorization").partition(" ")
         if scheme.lower() == "bearer":
             yield value.strip()
         elif scheme.lower() == "basic":
             yield from _basic(value.strip())
-        told = self.headers.get("x-write-key", "")
+        told = self.header(b"x-write-key")
         yield told
         yield told.partition(":")[0]
         yield self.query.get("writeKey", "")

@@ -211,7 +211,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
 
 def settings_answer(write_key: str, head: Head, public_url: str | None) -> Answer:
     """Return what analytics.js asks for before it sends anything: where to send it."""
-    scheme, host = head.scheme, head.headers.get("host", "localhost")
+    scheme, host = head.scheme, head.header(b"host") or "localhost"
     if public_url:
         scheme, _, host = public_url.partition("://")
     integration = {"apiKey": write_key, "apiHost": f"{host.rstrip('/')}/v1", "protocol": scheme}
