@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,17 @@ TABLES = {
 }
 
 # What still moves: nothing of it may be left before the checks begin. Timers of decay lie days ahead.
-MOVING = """
-SELECT (SELECT count(*) FROM routing.clock WHERE wakes_at IS NOT NULL) AS clocks,
-    (SELECT count(*) FROM routing.queue WHERE wakes_at IS NOT NULL) AS queues,
-    (SELECT count(*) FROM ingest.outbox WHERE sent_at IS NULL) AS ingest_outbox,
+WORK = """
+SELECT (SELECT count(*) FROM ingest.outbox WHERE sent_at IS NULL) AS ingest_outbox,
     (SELECT count(*) FROM scoring.outbox WHERE sent_at IS NULL) AS scoring_outbox,
     (SELECT count(*) FROM routing.outbox WHERE sent_at IS NULL) AS routing_outbox
 """
+CLOCKS = """
+SELECT (SELECT count(*) FROM routing.clock WHERE wakes_at IS NOT NULL) AS clocks,
+    (SELECT count(*) FROM routing.queue WHERE wakes_at IS NOT NULL) AS queues
+"""
+# Who waits in a queue when nobody acts any more is offered to one silent rep after the other.
+CLOCKS_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +118,41 @@ async def _tables(url: str) -> dict[str, list[Row]]:
         await connection.close()
 
 
-async def still_moving(url: str) -> dict[str, int]:
-    """Return what has still to be done in the tables, by kind."""
+async def _counts(url: str, query: str) -> dict[str, Any]:
+    """Return what a query counts, where it is more than none."""
     connection = await asyncpg.connect(url)
     try:
-        row = await connection.fetchrow(MOVING)
+        row = await connection.fetchrow(query)
         return {name: count for name, count in dict(row or {}).items() if count}
     finally:
         await connection.close()
 
 
 def wait_until_quiet(machine: Machine, seconds: float) -> list[str]:
-    """Wait until nothing moves any more; return what still does when the time is over."""
-    deadline = time.monotonic() + seconds
+    """Wait until all is done and all clocks have run out; return what still moves when the time is over."""
     with http(machine, "read") as client:
-        while True:
-            moving: Mapping[str, Any] = asyncio.run(still_moving(machine.database_url))
-            if not moving:
-                services = _get(client, machine, "/v1/status")["services"]
-                lags = {name: service.get("lag", {}) for name, service in services.items()}
-                moving = {f"{n} {t}": lag for n, by in lags.items() for t, lag in by.items() if lag}
-            if not moving:
-                return []
-            if time.monotonic() > deadline:
-                return [f"still moving after {seconds:.0f} s: {moving}"]
-            machine.tend()
-            time.sleep(0.25)
+
+        def lags() -> dict[str, Any]:
+            services = _get(client, machine, "/v1/status")["services"]
+            every = {
+                f"{name} {t}": lag for name, of in services.items() for t, lag in of.get("lag", {}).items()
+            }
+            return {name: lag for name, lag in every.items() if lag}
+
+        def work() -> dict[str, Any]:
+            return asyncio.run(_counts(machine.database_url, WORK)) or lags()
+
+        def clocks() -> dict[str, Any]:
+            return asyncio.run(_counts(machine.database_url, CLOCKS)) or work()
+
+        return _wait(machine, work, seconds) or _wait(machine, clocks, CLOCKS_SECONDS)
+
+
+def _wait(machine: Machine, moving: Callable[[], dict[str, Any]], seconds: float) -> list[str]:
+    deadline = time.monotonic() + seconds
+    while left := moving():
+        if time.monotonic() > deadline:
+            return [f"still moving after {seconds:.0f} s: {left}"]
+        machine.tend()
+        time.sleep(0.25)
+    return []

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -14,13 +13,12 @@ from services.scoring.domain.line import Line
 from services.scoring.domain.score import Score
 from shared.contracts import handoffs as told
 from shared.ids import event_id
-from tests.faults.checks import arrivals, clocks, commands, deadlines, handoffs, outages, scores, settled
+from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, scores, settled
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence
-from tests.faults.halt import Halt
 from tests.faults.journal import Entry
 from tests.faults.run import CHECKS, Check
-from tests.faults.schedule import EVERYTHING, faults
+from tests.faults.schedule import EVERYTHING
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EVENT, FORM = event_id("site", "m-1"), "00000000-0000-0000-0000-000000000001"
@@ -340,21 +338,6 @@ def test_a_rep_gets_the_time_back_that_an_outage_took(check: Check) -> None:
     assert list(check(broken_down())) == []
 
 
-def test_a_run_lasts_until_it_has_struck_often_enough_and_not_for_ever() -> None:
-    seconds = [0.0]
-    halt, slow = (Halt(10, blows=blows, clock=lambda: seconds[0]) for blows in (1, 2))
-    halt.struck()
-    slow.struck()
-    seconds[0] = 10
-    assert halt.ending()
-    assert not slow.ending()
-    seconds[0] = 30
-    assert slow.ending()
-    assert not slow.given_up()
-    seconds[0] = 120
-    assert slow.given_up()
-
-
 def test_a_score_that_differs_from_an_undisturbed_run_is_found() -> None:
     ada, home = Identity("email", "ada@example.com"), Identity("email", "home@example.com")
     line = Line("fit", "title", "rule", 20_000, "Title")
@@ -373,32 +356,11 @@ def test_a_score_that_differs_from_an_undisturbed_run_is_found() -> None:
     assert list(scores.unlike(together, {frozenset({ada}): mine})) != []
 
 
-def test_a_pause_puts_off_what_comes_after_it() -> None:
-    pauses = [(at(1), at(3)), (at(4), at(5))]
-    assert deadlines.after(at(0), 1, pauses) == at(1)
-    assert deadlines.after(at(0), 1.5, pauses) == at(3.5)
-    assert deadlines.after(at(0), 3, pauses) == at(6)
-
-
-def test_a_seed_gives_the_same_schedule_and_each_round_strikes_everybody() -> None:
-    victims = ("api", "work", "postgres", "up")
-    drawn = list(islice(faults(7, victims), 80))
-    assert drawn == list(islice(faults(7, victims), 80))
-    assert drawn != list(islice(faults(8, victims), 80))
-    for start in range(0, 80, 4):
-        assert sorted(fault.victim for fault in drawn[start : start + 4]) == sorted(victims)
-    second = [fault.then.victim for fault in drawn if fault.then and fault.then.victim != fault.victim]
-    assert second
-    assert "up" not in second
-    assert {"kill", "freeze", "freeze_and_kill", "cut"} <= {fault.how for fault in drawn}
-
-
-def test_a_journal_line_is_json_that_survives_a_crash(tmp_path: Any) -> None:
-    from tests.faults.journal import Journal, read
-
-    journal = Journal(tmp_path / "journal.jsonl")
-    journal.note("event", ["m-1", "m-2"], "ok", [200, "{}"])
-    # Not closed: what was noted is in the file all the same.
-    assert [entry.id for entry in read(journal.path)] == ["m-1", "m-2"]
-    assert json.loads(journal.path.read_text().splitlines()[0])["outcome"] == "ok"
-    journal.close()
+def test_a_contact_that_a_crm_has_told_of_before_is_no_news() -> None:
+    told_of = journal_of(Entry(0, "act", "ho_2 contact", "ok", [200, "{}"]))
+    assert list(handoffs.clicks_count_once(told_of)) != []
+    rows = [dict(row) for row in told_of.tables["handoffs"]]
+    rows[1]["acts"] = [*rows[1]["acts"], {"name": "contact", "by": "crm-3.contact"}]
+    assert (
+        list(handoffs.clicks_count_once(replace(told_of, tables={**told_of.tables, "handoffs": rows}))) == []
+    )

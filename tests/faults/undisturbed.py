@@ -37,8 +37,10 @@ async def score_undisturbed(
         try:
             world = World(Database(pool, "scoring"), now=as_of, compiled=recorded.compiled)
             await _record(world, recorded, random.Random(f"undisturbed {seed}"))
+            parted = {frozenset(edge) for edge in recorded.never_links}
             for link in recorded.links:
-                await _link_by_hand(world, link)
+                if frozenset((link.a, link.b)) not in parted:
+                    await _link_by_hand(world, link)
             return await _scores(world, as_of)
         finally:
             await pool.close()

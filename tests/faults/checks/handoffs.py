@@ -91,7 +91,8 @@ def feed_tells_each_once(evidence: Evidence) -> Iterator[str]:
 def clicks_count_once(evidence: Evidence) -> Iterator[str]:
     """An act that was answered 2xx is recorded, one that was refused is not; every answer is the same.
 
-    Whoever clicks again once something else has closed the hand-off hears where it went (decision 63).
+    Whoever clicks again once something else has closed the hand-off hears where it went, and contact that
+    somebody else has told of before is no news (decision 63).
     """
     done = {f"{row['handoff_id']} {row['act'].replace('_', '-')}" for row in evidence.tables["acts"]}
     rows = {row["handoff_id"]: row for row in evidence.tables["handoffs"]}
@@ -104,9 +105,11 @@ def clicks_count_once(evidence: Evidence) -> Iterator[str]:
             if not _closed_by_another(rows[handoff_id], act, datetime.fromtimestamp(entry.at, UTC)):
                 yield f"{entry.id} was done and refused: {entry.told}"
     for act, bodies in answers.items():
+        handoff_id, name = act.split()
         if act not in done:
-            yield f"{act} was answered 2xx and is not recorded"
-        if len(bodies) > 1:
+            if name != "contact" or all(one["name"] != name for one in rows[handoff_id]["acts"]):
+                yield f"{act} was answered 2xx and is not recorded"
+        elif len(bodies) > 1:
             yield f"{act} was answered in {len(bodies)} ways: {sorted(bodies)}"
 
 
