@@ -213,7 +213,7 @@ def _rung_due(clock: Clock, rung: Rung, outages: Sequence[Span]) -> datetime:
         lost = min(lost + taken, clock.terms.target_seconds)
         wait = math.ceil(lost)
         made_up = add_business(clock.terms.calendar or ALWAYS, ends, wait, _pause_spans(clock))
-        due = max(_after(clock, seconds + wait), made_up)
+        due = max(due, _after(clock, seconds + wait), made_up)
     return due
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.routing.domain.business_calendar import Calendar, Span
@@ -234,6 +234,7 @@ def test_an_outage_at_night_takes_nothing_from_an_office_clock() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(-30, 90), st.integers(2, 60)), max_size=3))
+@example([(16, 60), (17, 2)])
 def test_outages_never_make_anything_early_and_defer_by_a_target_at_most(
     drawn: list[tuple[int, int]],
 ) -> None:
