@@ -162,7 +162,7 @@ def add_business(
     raise BeyondHorizon(f"{seconds:.0f} s on calendar {calendar.id!r} end after {HORIZON_DAYS} days")
 
 
-@lru_cache(maxsize=1024)  # clocks that a batch starts share their instant, and each is asked several times
+@lru_cache(maxsize=256)  # clocks that a batch starts share their instant; each is asked several times
 def deadline(calendar: Calendar, start: datetime, seconds: int, pauses: tuple[Span, ...]) -> datetime:
     """Return what `add_business` does, remembered for a while."""
     return add_business(calendar, start, seconds, pauses)
