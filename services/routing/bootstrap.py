@@ -41,9 +41,8 @@ from shared.outbox.relay import Relay
 from shared.runtime import RoleName, Runner, WiredService
 from shared.web.app import create_app, dispatch, limits_of
 
-# So many leads are decided within the 500 ms of a transaction, with a team of 50 to weigh for each; where
-# they take longer, the consumer takes fewer.
-CONSUMING = ConsumerOptions(max_records=200)
+# So many leads are decided within the 500 ms of a transaction, with a full team of 200 to weigh for each.
+CONSUMING = ConsumerOptions(max_records=100)
 
 DEFAULT_POLICY = Path(__file__).parent / "defaults" / "policy.yaml"
 

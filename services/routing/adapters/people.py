@@ -123,14 +123,18 @@ async def desks(
     """Count of each person who has any (open hand-offs, hand-offs given since the start of their day)."""
     rows = await connection.fetch(
         """
-        SELECT asked.person_id, open.load, today.given
-        FROM (SELECT jsonb_array_elements_text(day -> 1) AS person_id, (day ->> 0)::timestamptz AS began
-              FROM jsonb_array_elements($1::text::jsonb) AS day) AS asked,
-        LATERAL (SELECT count(*) AS load FROM routing.handoff h
-                 WHERE h.person_id = asked.person_id AND h.closed_at IS NULL) AS open,
-        LATERAL (SELECT count(*) AS given FROM routing.handoff h
-                 WHERE h.person_id = asked.person_id AND h.assigned_at >= asked.began) AS today
-        WHERE open.load + today.given > 0
+        WITH day AS MATERIALIZED (
+            SELECT (day ->> 0)::timestamptz AS began,
+                   ARRAY(SELECT jsonb_array_elements_text(day -> 1)) AS ids
+            FROM jsonb_array_elements($1::text::jsonb) AS day
+        ), counted AS (
+            SELECT h.person_id, count(*) AS load, 0 AS given FROM day, routing.handoff h
+            WHERE h.person_id = ANY(day.ids) AND h.closed_at IS NULL GROUP BY 1
+            UNION ALL
+            SELECT h.person_id, 0, count(*) FROM day, routing.handoff h
+            WHERE h.person_id = ANY(day.ids) AND h.assigned_at >= day.began GROUP BY 1
+        )
+        SELECT person_id, sum(load)::bigint AS load, sum(given)::bigint AS given FROM counted GROUP BY 1
         """,
         as_json([(began, ids) for began, ids in by_day_start.items()]),
     )

@@ -74,13 +74,14 @@ def take_turn(rotation: Rotation, weights: Mapping[str, int]) -> Turn:
     When the set changes: the largest shortfall.
     """
     credit = shares(weights)
-    before = {
-        person: Standing(known.share + credit[person], known.assigned)
-        for person in sorted(weights)
-        for known in (rotation.standings.get(person, _NOTHING_YET),)
-    }
-    short = {person: standing.shortfall for person, standing in before.items()}
-    deadlines = {person: _turns_until_whole(short[person], credit[person]) for person in before}
+    before: dict[str, Standing] = {}
+    short: dict[str, int] = {}
+    deadlines: dict[str, int] = {}
+    for person in sorted(weights):  # one pass: a team may have two hundred, and each lead asks
+        known = rotation.standings.get(person, _NOTHING_YET)
+        before[person] = Standing(known.share + credit[person], known.assigned)
+        short[person] = before[person].shortfall
+        deadlines[person] = _turns_until_whole(short[person], credit[person])
     due = [person for person in before if short[person] > 0]
     constant = not rotation.eligible or dict(weights) == rotation.eligible
     if constant and due:
