@@ -1,6 +1,6 @@
 """The parts of `make bench` by name, in the order in which they are run and shown."""
 
-from benchmarks import ingest, scoring_throughput
+from benchmarks import ingest, scoring_throughput, scoring_workers
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
 from benchmarks.handoff import handoff
@@ -11,6 +11,7 @@ PARTS: dict[str, Part] = {
     "ingest": ingest.singles,
     "batches": ingest.batches,
     "scoring": scoring_throughput.scoring,
+    "workers": scoring_workers.workers,
     "timers": timers,
     "assignments": assignments,
     "handoff": handoff,
