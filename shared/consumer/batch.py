@@ -12,7 +12,10 @@ GOAL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class BatchSize:
-    """How many records the next transaction takes: halved when one took too long, grown while quick."""
+    """How many records the next transaction takes: halved when one took too long, grown while quick.
+
+    Grown to what takes half the goal, but not to more than twice as many at once.
+    """
 
     now: int
     limit: int
@@ -22,7 +25,8 @@ class BatchSize:
         if seconds > GOAL_SECONDS:
             return self.smaller(min(records, self.now))
         if seconds < GOAL_SECONDS / 2 and records >= self.now:
-            return replace(self, now=min(self.limit, self.now + max(1, self.now // 4)))
+            fits = int(self.now * GOAL_SECONDS / 2 / max(seconds, 0.001))
+            return replace(self, now=min(self.limit, max(self.now + 1, min(fits, 2 * self.now))))
         return self
 
     def smaller(self, tried: int) -> "BatchSize":

@@ -62,6 +62,13 @@ def test_a_slow_but_small_batch_shrinks_from_what_was_tried_and_never_below_one(
     assert BatchSize(1, 200).after(9.0, 1).now == 1
 
 
+def test_a_quick_batch_is_followed_by_as_many_as_half_the_goal_allows_at_most_twice_as_many() -> None:
+    assert BatchSize(100, 2000).after(GOAL_SECONDS / 20, 100).now == 200
+    assert BatchSize(100, 2000).after(GOAL_SECONDS / 2.5, 100).now == 125
+    assert BatchSize(100, 2000).after(GOAL_SECONDS / 2.01, 100).now == 101
+    assert BatchSize(100, 2000).after(GOAL_SECONDS * 0.7, 100).now == 100
+
+
 def test_a_quick_batch_that_was_not_full_says_nothing_about_larger_ones() -> None:
     assert BatchSize(100, 200).after(0.01, 3).now == 100
 
