@@ -1,6 +1,6 @@
 """The parts of `make bench` by name, in the order in which they are run and shown."""
 
-from benchmarks import ingest, scoring_throughput, scoring_workers
+from benchmarks import ingest, scoring_rules, scoring_throughput, scoring_workers
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
 from benchmarks.handoff import handoff
@@ -12,6 +12,7 @@ PARTS: dict[str, Part] = {
     "batches": ingest.batches,
     "scoring": scoring_throughput.scoring,
     "workers": scoring_workers.workers,
+    "rules": scoring_rules.rules,
     "timers": timers,
     "assignments": assignments,
     "handoff": handoff,

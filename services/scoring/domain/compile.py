@@ -1,35 +1,39 @@
-"""A model version as generated Python: one function over traits, one over activities, no call per rule.
+"""A model version as generated Python: one function over traits, one over activities of each kind and name.
 
-Nothing a user wrote becomes source: names, texts and numbers are bound as constants `c0`, `c1`, ….
+An activity is looked up by kind and name, so that it meets only the signals that these allow. Nothing a user
+wrote becomes source: see `condition_code`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
 from services.scoring.domain.activity import Activity
-from services.scoring.domain.conditions import (
-    AllOf,
-    Condition,
-    Facts,
-    Not,
-    Test,
-    Truth,
-    facts_of,
-    is_number,
-    test_fact,
-)
+from services.scoring.domain.condition_code import Source, read_facts, write_truths
+from services.scoring.domain.conditions import Facts, Truth, facts_of, test_fact
 from services.scoring.domain.model import Model, Signal
 from services.scoring.domain.signals import as_bots, name_key, path_key, property_of
 
-_ENGINES = {
-    "as_bots": as_bots,
-    "name_key": name_key,
-    "path_key": path_key,
-    "property_of": property_of,
-    "test_fact": test_fact,
-}
+# Names and paths that are looked at once; anybody can invent more of them.
+REMEMBERED = 4096
+
+# What a signal still asks of a name: one of these beginnings; none: nothing.
+Case = tuple[Signal, tuple[str, ...]]
+Matcher = Callable[[Activity | None, str], tuple[str, ...]]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def path_of(path: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return a path as signals compare it, and its segments."""
+    if path is None:
+        return None, ()
+    key = path_key(path)
+    return key, tuple(key.split("/"))
+
+
+_ENGINES = {"path_of": path_of, "property_of": property_of, "test_fact": test_fact}
 _BUILTINS = {"str": str, "int": int, "float": float, "bool": bool, "type": type, "tuple": tuple}
 
 
@@ -48,171 +52,139 @@ class CompiledModel:
 
 
 @dataclass(slots=True)
-class _Source:
-    """Source under construction and the constants it names."""
+class _Matchers:
+    """The functions over activities: `cases` of each in order, `named` by kind (None: any other) and name."""
 
-    lines: list[str] = field(default_factory=list)
-    constants: dict[str, Any] = field(default_factory=dict)
+    cases: dict[tuple[Case, ...], str] = field(default_factory=dict)
+    named: dict[str | None, dict[str | None, str]] = field(default_factory=dict)
 
-    def constant(self, value: Any) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants[name] = value
-        return name
-
-    def write(self, depth: int, line: str) -> None:
-        self.lines.append("    " * depth + line)
+    def add(self, kind: str | None, name: str | None, cases: tuple[Case, ...]) -> None:
+        function = self.cases.setdefault(cases, f"signals{len(self.cases)}")
+        self.named.setdefault(kind, {})[name] = function
 
 
 def compile_model(model: Model) -> CompiledModel:
     """Generate and load the functions of a model; do it once per version."""
-    source = _Source()
+    source = Source()
     _write_fit(source, model)
-    _write_signals(source, model)
+    matchers = _matchers(model.signals)
+    for cases, function in matchers.cases.items():
+        _write_matcher(source, function, cases)
     text = "\n".join(source.lines)
     module = compile(text, "<scoring model>", "exec")
-    codes = {code.co_name: code for code in module.co_consts if isinstance(code, CodeType)}
     names = {**source.constants, **_ENGINES, "__builtins__": _BUILTINS}
+    found = {
+        code.co_name: FunctionType(code, names) for code in module.co_consts if isinstance(code, CodeType)
+    }
     return CompiledModel(
         model=model,
         fit_reads=tuple(facts_of(rule.when) for rule in model.fit_rules),
-        fit=FunctionType(codes["fit"], names),
-        signals=FunctionType(codes["signals"], names),
+        fit=found["fit"],
+        signals=_dispatcher(matchers, found),
         source=text,
     )
 
 
-def _write_fit(source: _Source, model: Model) -> None:
+def _write_fit(source: Source, model: Model) -> None:
     source.write(0, "def fit(facts):")
-    read = sorted({name for rule in model.fit_rules for name in facts_of(rule.when)})
-    slots = {name: at for at, name in enumerate(read)}
-    for name, at in slots.items():
-        source.write(1, f"f{at} = facts.get({source.constant(name)})")
-        source.write(1, f"t{at} = type(f{at})")
-    for at, rule in enumerate(model.fit_rules):
-        _write_condition(source, rule.when, slots, indent=1, depth=0)
-        source.write(1, f"r{at} = v0")
+    slots: dict[str, int] = {}
+    for rule in model.fit_rules:
+        read_facts(source, rule.when, "facts.get({})", slots, indent=1)
+    truths = ((f"r{at}", rule.when) for at, rule in enumerate(model.fit_rules))
+    write_truths(source, truths, slots, indent=1)
     source.write(1, f"return ({''.join(f'r{at}, ' for at in range(len(model.fit_rules)))})")
 
 
-def _write_signals(source: _Source, model: Model) -> None:
-    source.write(0, "def signals(activity):")
+def _dispatcher(matchers: _Matchers, found: Mapping[str, Any]) -> Callable[[Activity], tuple[str, ...]]:
+    """Return the function over activities."""
+    by_kind = {
+        kind: {name: found[function] for name, function in functions.items()}
+        for kind, functions in matchers.named.items()
+    }
+    settled = {found[function] for cases, function in matchers.cases.items() if not any(map(_looks, cases))}
+
+    @lru_cache(maxsize=REMEMBERED)
+    def looked_up(kind: str, told: str) -> tuple[str, Matcher | None, tuple[str, ...]]:
+        """Return the name's key and the function to ask, or what kind and name alone decide."""
+        name = name_key(told)
+        by_name = by_kind.get(kind, by_kind[None])
+        matcher: Matcher = by_name.get(name, by_name[None])
+        return (name, None, matcher(None, name)) if matcher in settled else (name, matcher, ())
+
+    def signals(activity: Activity) -> tuple[str, ...]:
+        name, matcher, matched = looked_up(activity.kind, activity.name)
+        if matcher is not None:
+            matched = matcher(activity, name)
+        return as_bots(matched) if activity.bot else matched
+
+    return signals
+
+
+def _looks(case: Case) -> bool:
+    """Return whether a signal asks more of an activity than kind and name."""
+    signal, _ = case
+    return bool(signal.sources or signal.paths or signal.where is not None)
+
+
+def _matchers(signals: Sequence[Signal]) -> _Matchers:
+    matchers = _Matchers()
+    kinds = dict.fromkeys(kind for signal in signals for kind in signal.kinds)
+    for kind in (*kinds, None):
+        eligible = [signal for signal in signals if not signal.kinds or kind in signal.kinds]
+        told = [name for signal in eligible for name in signal.names]
+        for name in (*dict.fromkeys(name for name in told if not name.endswith("*")), None):
+            matchers.add(kind, name, tuple(_cases(eligible, name)))
+    return matchers
+
+
+def _cases(eligible: Iterable[Signal], name: str | None) -> Iterable[Case]:
+    """Yield the signals that an activity of this name can count for; None: a name that none of them tells."""
+    for signal in eligible:
+        begins = tuple(pattern[:-1] for pattern in signal.names if pattern.endswith("*"))
+        if not signal.names or (name is not None and (name in signal.names or name.startswith(begins))):
+            yield signal, ()
+        elif name is None and begins:
+            yield signal, begins
+
+
+def _write_matcher(source: Source, function: str, cases: Sequence[Case]) -> None:
+    source.write(0, f"def {function}(activity, name):")
+    if any(signal.paths for signal, _ in cases):
+        source.write(1, "path, segments = path_of(activity.path)")
+    slots: dict[str, int] = {}
     source.write(1, "found = ()")
-    source.write(1, "kind = activity.kind")
-    if any(signal.names for signal in model.signals):
-        source.write(1, "name = name_key(activity.name)")
-    if any(signal.paths for signal in model.signals):
-        source.write(1, "path = None if activity.path is None else path_key(activity.path)")
-    for signal in model.signals:
-        _write_signal(source, signal)
-    source.write(1, "return as_bots(found) if activity.bot else found")
+    for signal, begins in cases:
+        guards = [f"name.startswith({source.constant(begins)})"] if begins else []
+        if signal.sources:
+            guards.append(f"activity.source in {source.constant(frozenset(signal.sources))}")
+        guards += _path_guard(source, signal)
+        if guards:
+            source.write(1, f"if {' and '.join(guards)}:")
+        # What is read behind a guard is not there for those that come after it.
+        _write_taken(source, signal, dict(slots) if guards else slots, indent=2 if guards else 1)
+    source.write(1, "return found")
 
 
-def _write_signal(source: _Source, signal: Signal) -> None:
-    guards = [*_kind_guard(source, signal), *_name_guard(source, signal)]
-    if signal.sources:
-        guards.append(f"activity.source in {source.constant(frozenset(signal.sources))}")
-    guards += _path_guard(source, signal)
-    source.write(1, f"if {' and '.join(guards) or 'True'}:")
+def _write_taken(source: Source, signal: Signal, slots: dict[str, int], *, indent: int) -> None:
     taken = f"found += {source.constant((signal.id,))}"
     if signal.where is None:
-        source.write(2, taken)
+        source.write(indent, taken)
         return
-    read = facts_of(signal.where)
-    for at, name in enumerate(read):
-        source.write(2, f"f{at} = property_of(activity.properties, {source.constant(name)})")
-        source.write(2, f"t{at} = type(f{at})")
-    slots = {name: at for at, name in enumerate(read)}
-    _write_condition(source, signal.where, slots, indent=2, depth=0)
-    source.write(2, "if v0 is True:")
-    source.write(3, taken)
+    read_facts(source, signal.where, "property_of(activity.properties, {})", slots, indent=indent)
+    write_truths(source, [("holds", signal.where)], slots, indent=indent)
+    source.write(indent, "if holds is True:")
+    source.write(indent + 1, taken)
 
 
-def _kind_guard(source: _Source, signal: Signal) -> list[str]:
-    if len(signal.kinds) == 1:
-        return [f"kind == {source.constant(signal.kinds[0])}"]
-    return [f"kind in {source.constant(signal.kinds)}"] if signal.kinds else []
-
-
-def _name_guard(source: _Source, signal: Signal) -> list[str]:
-    whole = [name for name in signal.names if not name.endswith("*")]
-    begins = [name[:-1] for name in signal.names if name.endswith("*")]
-    return _either(source, "name", whole, begins)
-
-
-def _path_guard(source: _Source, signal: Signal) -> list[str]:
+def _path_guard(source: Source, signal: Signal) -> list[str]:
     if not signal.paths:
         return []
     begins = [path_key(path) for path in signal.paths if not path.startswith("*")]
     within = [path_key(path[1:]) for path in signal.paths if path.startswith("*")]
-    found = [f"{source.constant(part)} in path" for part in within]
-    return ["path is not None", f"({' or '.join([*_either(source, 'path', [], begins), *found])})"]
-
-
-def _either(source: _Source, subject: str, whole: Sequence[str], begins: Sequence[str]) -> list[str]:
-    """Return the test that `subject` is one of `whole` or starts with one of `begins`, if there are any."""
-    tests = []
-    if len(whole) == 1:
-        tests.append(f"{subject} == {source.constant(whole[0])}")
-    elif whole:
-        tests.append(f"{subject} in {source.constant(frozenset(whole))}")
-    if begins:
-        tests.append(f"{subject}.startswith({source.constant(tuple(begins))})")
-    return [f"({' or '.join(tests)})"] if tests else []
-
-
-def _write_condition(
-    source: _Source, condition: Condition, slots: dict[str, int], *, indent: int, depth: int
-) -> None:
-    """Write statements that leave the truth of `condition` in v<depth>, by Kleene's tables."""
-    if isinstance(condition, Test):
-        source.write(indent, f"v{depth} = {_test(source, condition, slots[condition.fact])}")
-    elif isinstance(condition, Not):
-        _write_condition(source, condition.item, slots, indent=indent, depth=depth)
-        source.write(indent, f"v{depth} = None if v{depth} is None else not v{depth}")
-    else:
-        neutral = isinstance(condition, AllOf)
-        source.write(indent, f"v{depth} = {neutral}")
-        for item in condition.items:
-            # The decisive truth (false for all, true for any) cannot change any more.
-            source.write(indent, f"if v{depth} is not {not neutral}:")
-            _write_condition(source, item, slots, indent=indent + 1, depth=depth + 1)
-            source.write(indent + 1, f"if v{depth + 1} is not {neutral}:")
-            source.write(indent + 2, f"v{depth} = v{depth + 1}")
-
-
-def _test(source: _Source, test: Test, slot: int) -> str:
-    fact, kind = f"f{slot}", f"t{slot}"
-    if test.operator == "known":
-        return f"{fact} is not None" if test.value else f"{fact} is None"
-    # What is missing, a list, or of another type than the fast comparison wants goes the interpreter's way.
-    otherwise = f"None if {fact} is None else test_fact({source.constant(test)}, {fact})"
-    guard = _guard(test, kind)
-    if guard is None:
-        return otherwise
-    return f"({_comparison(test, fact, source.constant(test.value))}) if {guard} else ({otherwise})"
-
-
-def _guard(test: Test, kind: str) -> str | None:
-    values = test.value if isinstance(test.value, frozenset) else (test.value,)
-    if all(isinstance(value, str) for value in values):
-        return f"{kind} is str"
-    if all(is_number(value) for value in values):
-        return f"{kind} is int or {kind} is float"
-    return f"{kind} is bool" if all(isinstance(value, bool) for value in values) else None
-
-
-_COMPARISONS = {
-    "is": "{fact} == {value}",
-    "in": "{fact} in {value}",
-    "contains": "{value} in {fact}",
-    "starts_with": "{fact}.startswith({value})",
-    "ends_with": "{fact}.endswith({value})",
-    "at_least": "{fact} >= {value}",
-    "at_most": "{fact} <= {value}",
-    "above": "{fact} > {value}",
-    "below": "{fact} < {value}",
-}
-
-
-def _comparison(test: Test, fact: str, value: str) -> str:
-    return _COMPARISONS[test.operator].format(fact=fact, value=value)
+    tests = [f"path.startswith({source.constant(tuple(begins))})"] if begins else []
+    # A pattern of one segment is one of the path's segments.
+    single = {part.strip("/") for part in within if part.count("/") == 2}
+    if single:
+        tests.append(f"not {source.constant(frozenset(single))}.isdisjoint(segments)")
+    tests += [f"{source.constant(part)} in path" for part in within if part.count("/") != 2]
+    return ["path is not None", f"({' or '.join(tests)})"]
