@@ -10,7 +10,7 @@ import asyncpg
 from shared.bus.port import Bus, Record
 from shared.consumer.consumer import Consumer, ConsumerOptions
 from shared.consumer.dead_letters import list_letters
-from shared.consumer.outcome import Rejection, Retry
+from shared.consumer.outcome import Handler, Rejection, Retry
 from shared.db.database import Database, Transaction
 from tests.contracts.bus.harness import TOPIC, BusHarness, message
 from tests.support.eventually import eventually
@@ -84,12 +84,12 @@ def saw(database: Database, expected: set[int]) -> Callable[[], Awaitable[bool] 
 
 @asynccontextmanager
 async def consuming(
-    bus: Bus, database: Database, effects: Effects, *, member: str = "c1", options: ConsumerOptions = QUICK
+    bus: Bus, database: Database, handler: Handler, *, member: str = "c1", options: ConsumerOptions = QUICK
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """Run a consumer for the block; stop it in order at the end."""
     stop = asyncio.Event()
     consumer = Consumer(
-        bus, database, group=GROUP, topics=[TOPIC], handler=effects, member=member, options=options
+        bus, database, group=GROUP, topics=[TOPIC], handler=handler, member=member, options=options
     )
     task = asyncio.create_task(consumer.run(stop))
     try:

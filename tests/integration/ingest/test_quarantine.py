@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
+from tests.support.held_up import is_held_up
 from tests.support.ingest_world import IngestWorld
 
 
@@ -124,6 +126,23 @@ async def test_replaying_at_the_same_time_publishes_once(world: IngestWorld) -> 
     )
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
     assert len(await world.outbox()) == 1
+
+
+async def test_a_replay_waits_for_whoever_acts_on_the_item(world: IngestWorld) -> None:
+    await _park_form(world, {"mail": "ada@example.com"}, source="fair")
+    await world.client.put(
+        "/v1/sources", headers=world.admin, content="version: 1\nsources:\n  fair:\n    email: mail\n"
+    )
+    [item] = (await world.client.get("/v1/quarantine", headers=world.admin)).json()["data"]
+    other = await asyncpg.connect(world.url)
+    async with other.transaction():
+        await other.execute("UPDATE ingest.quarantine SET state = 'discarded' WHERE id = $1", item["id"])
+        replay = asyncio.create_task(
+            world.client.post(f"/v1/quarantine/{item['id']}/replay", headers=world.admin)
+        )
+        assert await is_held_up(replay, other)
+    await other.close()
+    assert ((await replay).status_code, await world.outbox()) == (409, [])
 
 
 async def test_a_discarded_item_is_gone_from_the_list_but_not_from_the_record(world: IngestWorld) -> None:

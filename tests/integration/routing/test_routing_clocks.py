@@ -171,7 +171,7 @@ async def test_a_heartbeat_gap_is_an_outage_and_the_rep_is_not_punished_for_it(o
     await office.timers.turn(office.now)
 
     (breach,) = await office.told(told.SLA_BREACHED)
-    assert breach[1]["during_outage"] is True
+    assert breach[1].get("during_outage") is True, "an outage of ours counts against the rep"
     assert (await office.lead("ld_1")).holder == first, "the acting rung waits for the lost time"
     assert await office.timers.turn(office.now) == 0
     async with office.database.connection() as connection:

@@ -31,6 +31,17 @@ async def test_a_snapshot_on_the_bus_becomes_a_handoff_that_is_accepted_over_htt
     assert all(finding.ok for finding in await world.service.views.reconcile())
 
 
+async def test_the_second_click_gets_the_answer_of_the_first_whatever_came_between(
+    world: RoutingWorld,
+) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
+    first = await world.call("POST", f"{path}/accept", by)
+    assert (await world.call("POST", f"{path}/contact", by)).status_code == 200
+    again = await world.call("POST", f"{path}/accept", by)
+    assert (again.status_code, again.content) == (200, first.content)
+
+
 async def test_refusals_are_problems_that_say_what_can_be_done(world: RoutingWorld) -> None:
     handoff = await handed_over(world, "ld_1")
     path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
@@ -81,6 +92,27 @@ async def test_a_clock_is_paused_for_a_configured_reason_only(world: RoutingWorl
     resumed = await world.call("POST", f"{path}/resume", by)
     assert (resumed.status_code, resumed.json()["paused"]) == (200, None)
     assert before["due_at"] < resumed.json()["due_at"] < paused.json()["due_at"]
+
+
+async def test_an_act_whose_commit_fails_is_a_5xx_and_nothing_of_it_is_there(world: RoutingWorld) -> None:
+    handoff = await _handed_over(world, "ld_1")
+    path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
+    # A deferred constraint trigger fails at COMMIT, after every statement has succeeded.
+    await world.run_sql("""
+        CREATE FUNCTION routing.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'refused at commit'; END $$""")
+    await world.run_sql("""
+        CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON routing.act DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION routing.refuse()""")
+    answer = await world.call("POST", f"{path}/accept", by)
+    told = await world.run_sql("SELECT type FROM routing.outbox WHERE type LIKE '%accepted%'")
+    shown = await world.get(path)
+    assert (answer.status_code, told, shown["state"]) == (500, [], "assigned")
+
+    await world.run_sql("DROP TRIGGER refuse ON routing.act")
+    assert (await world.call("POST", f"{path}/accept", by)).status_code == 200
+    told = await world.run_sql("SELECT type FROM routing.outbox WHERE type LIKE '%accepted%'")
+    assert len(told) == 1
 
 
 async def test_an_idempotency_key_gives_the_same_answer_and_acts_once(world: RoutingWorld) -> None:

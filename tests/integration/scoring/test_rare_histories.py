@@ -17,15 +17,11 @@ from services.scoring.usecases.record_activity import record_activity
 from services.scoring.usecases.unmerge_lead import unmerge_lead
 from shared.contracts.handoffs import CycleOpened
 from shared.contracts.leads import UNMERGED, LeadUnmerged
-from tests.support.eventually import eventually
+from tests.support.held_up import is_held_up
 from tests.support.postgres import OpenService
 from tests.support.scoring_world import MODEL, T0, World, activity
 
 ADA, BOB, CYD = "ada@acme.example", "bob@acme.example", "cyd@acme.example"
-_WAITING = """
-SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE NOT l.granted AND a.datname = current_database()
-"""
 
 
 async def test_the_cycle_of_a_visitor_known_by_phone_outlives_its_first_link(
@@ -80,7 +76,7 @@ async def test_two_bodies_of_one_event_at_the_same_time_leave_no_stale_count(
     async with world.database.transaction() as first:
         await record_activity(higher, postgres_stores(first), world.engine())
         second = asyncio.create_task(world.store(lower))
-        await _until_blocked(world)
+        assert await is_held_up(second, world.database.pool)
     with pytest.raises(ConcurrentChange):
         await second
     await world.store(lower)
@@ -88,11 +84,17 @@ async def test_two_bodies_of_one_event_at_the_same_time_leave_no_stale_count(
     assert [(row["owner"], row["counted"]) for row in counts] == [(f"e:{BOB}", 1)]
 
 
-async def _until_blocked(world: World) -> None:
-    async def blocked() -> bool:
-        return bool(await world.fetch(_WAITING))
-
-    await eventually(blocked, what="somebody waits for a lock")
+async def test_a_batch_waits_for_whoever_is_at_work_on_one_of_its_identities(
+    service_database: OpenService,
+) -> None:
+    world = World(await service_database("scoring"))
+    await world.record(activity(1, 1, email=ADA))
+    async with world.database.transaction() as first:
+        await postgres_stores(first).identities.lock([Identity("email", ADA)], world.now)
+        second = asyncio.create_task(world.record(activity(2, 2, email=ADA)))
+        held_up = await is_held_up(second, world.database.pool)
+    await second
+    assert held_up, "it read what another batch was about to change"
 
 
 async def test_ids_too_long_for_an_index_are_refused_as_such(service_database: OpenService) -> None:
@@ -128,7 +130,7 @@ async def test_forbidding_a_link_locks_leads_in_the_one_order(service_database: 
     async with world.database.transaction() as tx:
         await tx.connection.execute(lock, lead_of[first])
         forbidding = asyncio.create_task(_forbid(world, "a", last))
-        await _until_blocked(world)
+        assert await is_held_up(forbidding, world.database.pool)
         await tx.connection.execute(f"{lock} NOWAIT", lead_of[last])
     await forbidding
 

@@ -40,6 +40,14 @@ async def test_a_redelivered_batch_changes_no_row_and_tells_nothing(service_data
     ]
 
 
+async def test_an_event_that_comes_twice_counts_once(service_database: OpenService) -> None:
+    world = World(await service_database("scoring"))
+    for _ in range(2):
+        await world.record(activity(1, 1, anonymous_id="a1"))
+    counts = await world.fetch("SELECT signal, counted FROM scoring.signal_count")
+    assert [tuple(row) for row in counts] == [("visit", 1)]
+
+
 async def test_a_shared_device_belongs_to_each_person_from_their_log_in_on(
     service_database: OpenService,
 ) -> None:
@@ -118,6 +126,18 @@ async def test_the_lower_body_of_one_event_id_wins_and_takes_its_links_along(
     assert [row["name"] for row in traits] == ["country"]
     (unmerged,) = await world.fetch("SELECT key FROM scoring.outbox WHERE type = $1", UNMERGED)
     assert unmerged["key"] == before
+
+
+async def test_the_lower_body_of_one_event_id_wins_in_either_order(service_database: OpenService) -> None:
+    world = World(await service_database("scoring"))
+    lower, higher = (
+        activity(1, 4, anonymous_id="a1", name="Home"),
+        activity(1, 5, anonymous_id="a1", name="Tour"),
+    )
+    await world.record(lower)
+    await world.record(higher)
+    rows = await world.fetch("SELECT name, occurred_at FROM scoring.timeline")
+    assert [tuple(row) for row in rows] == [("Home", lower.occurred_at)]
 
 
 async def test_a_cut_starts_the_level_anew_and_is_echoed_with_its_cycle(

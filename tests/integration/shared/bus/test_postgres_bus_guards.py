@@ -7,14 +7,21 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from shared.bus.port import Partition
+from shared.bus.port import OffsetOutOfRange, Partition
 from shared.bus.postgres import PostgresBus, open_postgres_bus
+from shared.contracts.topics import TOPICS, consumer_group
 from shared.db.database import Database
 from tests.contracts.bus.harness import TOPIC, message, reader
+from tests.support.held_up import is_held_up
 from tests.support.postgres import OpenService
 
 APPEND = "SELECT bus.append($1, $2, $3, $4)"
 FETCH = "SELECT body FROM bus.fetch($1, $2, $3, 100)"
+_HEAD = """
+SELECT 1 FROM bus.head h JOIN bus.topic t ON t.no = h.topic_no
+WHERE t.name = $1 AND h.partition = $2 FOR UPDATE OF h
+"""
+_GROUPS = sorted({consumer_group(service) for topic in TOPICS for service in topic.consumers})
 ONE = ([TOPIC], [0], [1], [b"v"])
 
 
@@ -47,6 +54,55 @@ async def test_an_append_waits_for_the_one_whose_offsets_come_before(
     await other.execute(APPEND, *ONE)
     assert len(await other.fetch(FETCH, [TOPIC], [0], [0])) == 2
     await other.close()
+
+
+async def test_an_append_goes_on_after_the_one_it_waited_for(
+    admin: "asyncpg.Connection[asyncpg.Record]", service_database: OpenService
+) -> None:
+    """It takes its offsets once it has the head, so it neither meets the other's nor fails for them."""
+    database = await service_database("ingest")
+
+    async def append_one() -> None:
+        async with database.connection() as connection:
+            await connection.execute(APPEND, *ONE)
+
+    async with admin.transaction():
+        await admin.execute(APPEND, *ONE)
+        second = asyncio.create_task(append_one())
+        held_up = await is_held_up(second, database.pool)
+    (fault,) = await asyncio.gather(second, return_exceptions=True)
+    assert (held_up, fault) == (True, None)
+
+
+async def test_partitions_are_locked_in_ascending_order(
+    admin: "asyncpg.Connection[asyncpg.Record]", service_database: OpenService
+) -> None:
+    """Who waits for a partition holds none that comes after it: so two appends cannot wait for each other."""
+    database = await service_database("ingest")
+
+    async def append_both() -> None:
+        async with database.connection() as connection:
+            await connection.execute(APPEND, [TOPIC] * 2, [3, 0], [b"k"] * 2, [b""] * 2, [b"v"] * 2)
+
+    async with admin.transaction():
+        await admin.execute(_HEAD, TOPIC, 0)
+        both = asyncio.create_task(append_both())
+        assert await is_held_up(both, database.pool)
+        (found,) = await asyncio.gather(admin.execute(f"{_HEAD} NOWAIT", TOPIC, 3), return_exceptions=True)
+    await both
+    assert found == "SELECT 1", "partition 3 is held by one who waits for partition 0"
+
+
+async def test_a_position_before_what_is_kept_is_an_error(
+    bus: PostgresBus, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """The log lost what the reader had not read: to go on at the first kept message would hide that."""
+    await admin.execute(APPEND, *ONE)
+    await admin.execute("SELECT bus.forget_group(g) FROM unnest($1::text[]) g", _GROUPS)
+    await admin.execute("SELECT bus.trim_before(bus.today() + 1)")
+    assert (await bus.heads(TOPIC))[Partition(TOPIC, 0)] == (1, 1)
+    with pytest.raises(OffsetOutOfRange):
+        await bus.browse(Partition(TOPIC, 0), 0, max_records=1)
 
 
 async def test_an_append_that_is_rolled_back_leaves_no_gap(

@@ -22,6 +22,7 @@ from shared.outbox.relay import Relay, RelayOptions
 from shared.outbox.rows import MAX_BYTES, backlog, delete_old, mark_sent, select_unsent
 from shared.outbox.wakeup import relay_elsewhere
 from tests.support.eventually import eventually
+from tests.support.held_up import is_held_up
 from tests.support.postgres import OpenService
 
 QUICK = RelayOptions(batch=20, sweep_seconds=0.05, lease_seconds=0.6, first_pause_seconds=0.01)
@@ -126,6 +127,39 @@ async def test_fifty_transactions_that_commit_out_of_order_lose_nothing(
     await running
     assert [seq for seq, _ in await feed(database)] == list(range(1, 51))
     assert len(bus.appended) == 50
+
+
+async def test_a_transaction_that_commits_late_is_not_passed_over(database: Database, bus: MemoryBus) -> None:
+    """The id drawn first becomes visible last: a relay that remembers the highest id would never see it."""
+    relay = a_relay(bus, database)
+    async with database.transaction() as late:
+        await append(late, [event(1)])
+        await add(database, [event(2)])
+        await relay.turn()
+    await relay.turn()
+    assert [message.value for message in bus.appended] == [b"2", b"1"]
+
+
+async def test_numbers_of_the_feed_become_visible_in_order(database: Database) -> None:
+    """A number must not be seen while a lower one may still come: a reader's cursor would skip that."""
+    await add(database, [event(1), event(2)])
+    rows, _ = await select_unsent(database, limit=2)
+
+    async def mark(number: int) -> None:
+        async with database.transaction() as tx:
+            await mark_sent(tx, [rows[number].id], epoch=1, feed_types=[FEED])
+
+    await mark(0)
+    await add(database, [event(3)])
+    (third,) = (row for row in (await select_unsent(database, limit=5))[0] if row.event_id == "3")
+    async with database.transaction() as tx:
+        await mark_sent(tx, [third.id], epoch=1, feed_types=[FEED])
+        second = asyncio.create_task(mark(1))
+        held_up = await is_held_up(second, database.pool)
+        seen = await feed(database)
+    (fault,) = await asyncio.gather(second, return_exceptions=True)
+    assert (held_up, fault, seen) == (True, None, [(1, "1")])
+    assert await feed(database) == [(1, "1"), (2, "3"), (3, "2")]
 
 
 async def test_of_two_relays_one_sends_and_the_other_takes_over(database: Database, bus: MemoryBus) -> None:
