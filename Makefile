@@ -12,6 +12,8 @@ DURATION ?= 300
 SEED ?= 1
 MACHINE ?= standalone apart
 PART ?=
+MUTANT ?=
+JOBS ?= 2
 
 BIN := .venv/bin
 RUN_READY := .venv/.ready-run
@@ -20,7 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
-.PHONY: help run setup test unit e2e faults bench check format lock clean
+.PHONY: help run setup test unit e2e faults mutants bench check format lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +43,9 @@ e2e: $(DEV_READY) ## run the tests with real processes
 
 faults: $(DEV_READY) ## kill and freeze a running Leadline, then check it (DURATION=300 SEED=1 MACHINE="standalone apart")
 	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one))
+
+mutants: $(DEV_READY) ## take out each guard, see its check fail (MUTANT=words of a name JOBS=2)
+	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(if $(MUTANT),"$(MUTANT)")
 
 bench: $(DEV_READY) ## measure against references, write benchmarks/RESULTS.md (PART= for some of it)
 	$(BIN)/python -m benchmarks $(PART)

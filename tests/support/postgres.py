@@ -36,6 +36,13 @@ OpenService = Callable[[ServiceName], Awaitable[Database]]
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a server on which databases may be created; started once for all processes that test."""
+    with server_for_tests() as url:
+        yield url
+
+
+@contextmanager
+def server_for_tests() -> Iterator[str]:
+    """Yield the URL of the server that the environment names, else of one that all processes share."""
     given = os.environ.get("LEADLINE_TEST_DATABASE")
     if given:
         yield given

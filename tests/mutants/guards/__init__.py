@@ -1,0 +1,1 @@
+"""The guards, by the part of the spine that they stand in."""
