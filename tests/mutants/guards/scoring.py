@@ -3,17 +3,15 @@
 from tests.mutants.mutant import Edit, Mutant
 
 RECORD = "services/scoring/usecases/record_activity.py"
-TIMELINE = "services/scoring/adapters/postgres_timeline.py"
+TABLES = "migrations/versions/0004_scoring.py"
 CHECKS = "tests/integration/scoring/test_record_activity.py"
 
 KNOWN = "    known = await stores.timeline.known(list(lowest))\n    fresh"
 LOWER = """\
     return known is None or (activity.occurred_at, activity.body_hash) < (known.occurred_at, known.body_hash)
 """
-LOWEST_STAYS = """\
-WHERE (excluded.occurred_at, excluded.body_hash COLLATE "C") < (t.occurred_at, t.body_hash COLLATE "C")
-"""
-CHECKED = "        if len(rows) != len(entries) or not known <= set(replaced):\n"
+# What finds out that another batch has stored the event since it was looked for.
+ONE_ROW_EACH = ",\n    CONSTRAINT pk_timeline PRIMARY KEY (event_id)\n"
 
 MUTANTS = (
     Mutant(
@@ -21,8 +19,7 @@ MUTANTS = (
         "An activity that is in the timeline already is not recorded, counted and told again.",
         [
             Edit(RECORD, KNOWN, "    known: dict[str, Known] = {}\n    fresh"),
-            Edit(TIMELINE, LOWEST_STAYS, ""),
-            Edit(TIMELINE, CHECKED, "        if len(rows) != len(entries):\n"),
+            Edit(TABLES, ONE_ROW_EACH, "\n"),
         ],
         f"{CHECKS}::test_an_event_that_comes_twice_counts_once",
         r"\('visit', 2\)",
@@ -30,10 +27,7 @@ MUTANTS = (
     Mutant(
         "the last body of an event id wins",
         "Of two bodies under one event id the lower counts, whichever came first.",
-        [
-            Edit(RECORD, LOWER, "    return True\n"),
-            Edit(TIMELINE, LOWEST_STAYS, ""),
-        ],
+        [Edit(RECORD, LOWER, "    return True\n")],
         f"{CHECKS}::test_the_lower_body_of_one_event_id_wins_in_either_order",
         "'Tour'",
     ),
@@ -53,8 +47,8 @@ MUTANTS = (
     ),
     Mutant(
         "bodies stored meanwhile go unnoticed",
-        "Another body that another batch stores between look and upsert makes this batch begin anew.",
-        [Edit(TIMELINE, CHECKED, "        if not rows:\n")],
+        "Another body that another batch stores between look and insert makes this batch begin anew.",
+        [Edit(TABLES, ONE_ROW_EACH, "\n")],
         "tests/integration/scoring/test_rare_histories.py"
         "::test_two_bodies_of_one_event_at_the_same_time_leave_no_stale_count",
         "DID NOT RAISE .*ConcurrentChange",
