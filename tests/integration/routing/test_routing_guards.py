@@ -90,10 +90,10 @@ class _MergedMeanwhile(PostgresStore):
         self._office = office
 
     async def lock(
-        self, lead_ids: Sequence[str], *, create_at: datetime | None = None, skip: bool = False
+        self, lead_ids: Sequence[str], *, create: bool = False, skip: bool = False
     ) -> dict[str, Any]:
         await self._office.receive(merged("ld_b", "ld_a"))
-        return await super().lock(lead_ids, create_at=create_at, skip=skip)
+        return await super().lock(lead_ids, create=create, skip=skip)
 
 
 async def test_a_merge_between_the_look_and_the_lock_is_noticed(office: Office) -> None:

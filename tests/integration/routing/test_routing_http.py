@@ -34,7 +34,7 @@ async def test_a_snapshot_on_the_bus_becomes_a_handoff_that_is_accepted_over_htt
 async def test_the_second_click_gets_the_answer_of_the_first_whatever_came_between(
     world: RoutingWorld,
 ) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
     first = await world.call("POST", f"{path}/accept", by)
     assert (await world.call("POST", f"{path}/contact", by)).status_code == 200
@@ -95,7 +95,7 @@ async def test_a_clock_is_paused_for_a_configured_reason_only(world: RoutingWorl
 
 
 async def test_an_act_whose_commit_fails_is_a_5xx_and_nothing_of_it_is_there(world: RoutingWorld) -> None:
-    handoff = await _handed_over(world, "ld_1")
+    handoff = await handed_over(world, "ld_1")
     path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
     # A deferred constraint trigger fails at COMMIT, after every statement has succeeded.
     await world.run_sql("""
