@@ -27,7 +27,7 @@ from shared.db import migrate
 from shared.db.embedded import EmbeddedPostgres
 from shared.web.keys import create_key
 
-SINGLES = 20_000
+SINGLES = 10_000
 BATCHES = 300
 BATCH = 100
 CALLERS = 16

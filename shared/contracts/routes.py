@@ -40,11 +40,14 @@ ROUTES: tuple[tuple[str, ServiceName], ...] = (
 )
 
 
+_OWNERS = dict(ROUTES)
+_DEPTHS = sorted({prefix.count("/") for prefix in _OWNERS}, reverse=True)
+
+
 def owner_of(path: str) -> ServiceName | None:
     """Return the service that answers `path`, or None where none does."""
-    best: tuple[int, ServiceName] | None = None
-    for prefix, service in ROUTES:
-        matches = path == prefix or path.startswith(prefix + "/")
-        if matches and (best is None or len(prefix) > best[0]):
-            best = (len(prefix), service)
-    return best[1] if best else None
+    for depth in _DEPTHS:
+        owner = _OWNERS.get("/".join(path.split("/", depth + 1)[: depth + 1]))
+        if owner is not None:
+            return owner
+    return None
