@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from leadline.letters import Holder
 from leadline.reconcile import across
 from shared.contracts.topics import ServiceName
-from shared.foundation import writable
+from shared.foundation import READABLE, writable
 from shared.runtime import Finding, WiredService
 from shared.web.auth import Reader
 from shared.web.problem import Problem, unavailable
@@ -25,7 +25,7 @@ def router(services: Mapping[ServiceName, WiredService], holders: Mapping[Servic
     async def status(_: Reader) -> dict[str, Any]:
         """Counts, lags and ages of every service."""
         stored = await writable(holders["routing"].database)
-        if stored not in (True, "read-only"):
+        if stored is not True and stored not in READABLE:
             raise unavailable("database_unavailable", f"The database {stored}. Try again.")
         parts = await asyncio.gather(*(service.views.status() for service in services.values()))
         return {

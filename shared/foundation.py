@@ -23,6 +23,8 @@ from shared.web.key_cache import KeyCache, PostgresKeys
 CLOSE_SECONDS = 2.0
 # A database that takes longer for nothing at all serves nobody.
 LOOK_SECONDS = 1.5
+# Rows may find room in pages that are there; a megabyte that may not stay in memory needs room on disk.
+TAKE_ROOM = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 50000)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +41,39 @@ class Foundation:
         return {"database": await writable(self.database)}
 
 
+READABLE = ("read-only", "full")
+"""States in which nothing can be stored, though what is there can be read."""
+
+
 async def writable(database: Database) -> bool | str:
-    """Return True, or in words why nothing can be stored at present."""
+    """Return True, or in words why nothing can be stored at present: one of READABLE, or worse."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            read_only = await _is_read_only(database)
+            return await _look(database) or True
     except Exception as fault:
         if not is_transient(fault):
             raise
-        full = isinstance(fault, asyncpg.TooManyConnectionsError)
-        return "has no free connection" if full else "does not answer"
-    return "read-only" if read_only else True
+        crowded = isinstance(fault, asyncpg.TooManyConnectionsError)
+        return "has no free connection" if crowded else "does not answer"
 
 
-async def _is_read_only(database: Database) -> bool:
+async def _look(database: Database) -> str:
+    """Return what forbids writing, empty if nothing does."""
     connection = await database.pool.acquire()
+    found = ""
     try:
-        found = await connection.fetchval("SHOW transaction_read_only")
+        if await connection.fetchval("SHOW transaction_read_only") == "on":
+            found = "read-only"
+        else:
+            await connection.execute(TAKE_ROOM)
+    except asyncpg.DiskFullError:
+        found = "full"
     except BaseException:
         # Not handed back as usual: that would wait for a server that does not answer.
         await drop(database.pool, connection)
         raise
     await database.pool.release(connection)
-    return bool(found == "on")
+    return found
 
 
 @asynccontextmanager

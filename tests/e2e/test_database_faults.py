@@ -3,53 +3,32 @@
 import asyncio
 import signal
 import tempfile
-import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import httpx2
 import psutil
 import pytest
 
 from leadline.cli.app import run
 from leadline.cli.exit_codes import UNREACHABLE
+from tests.e2e.doors import (
+    FORM,
+    HANDOFFS,
+    LEADS,
+    READY,
+    STATUS,
+    TRACK,
+    ask_all,
+    body_of,
+    pids,
+    refused,
+    well,
+)
 from tests.support.eventually import eventually
-from tests.support.running import RunningLeadline, end_database, start, tell
-
-# The promise is 5 s from the whole request to the answer; a loaded machine may add to the way there.
-PROMISE_SECONDS = 5.0
-CLIENT_SECONDS = 12.0
-
-TRACK = ("ingest", "POST", "/v1/track")
-FORM = ("ingest", "POST", "/v1/forms/website")
-LEADS = ("read", "GET", "/v1/leads")
-HANDOFFS = ("read", "GET", "/v1/handoffs")
-ACCEPT = ("work", "POST", "/v1/handoffs/ho_00000000000000000000000000000000/accept")
-STATUS = ("read", "GET", "/v1/status")
-READY = ("read", "GET", "/readyz")
-
-Door = tuple[str, str, str]
-DOORS: tuple[Door, ...] = (TRACK, FORM, LEADS, HANDOFFS, ACCEPT, STATUS, READY)
-BODIES = {
-    TRACK: {"anonymousId": "visitor", "event": "Looked"},
-    FORM: {"email": "ada@faults.example", "message": "Hello"},
-    ACCEPT: {"by": "nobody"},
-}
-
-
-@dataclass(frozen=True)
-class Heard:
-    """One answer: its status, how long it took, what it says."""
-
-    door: Door
-    status: int
-    seconds: float
-    retry_after: str | None
-    body: str
+from tests.support.running import RunningLeadline, end_database, start
 
 
 @pytest.fixture(scope="module")
@@ -62,50 +41,6 @@ def leadline() -> Iterator[RunningLeadline]:
         finally:
             running.stop()
             end_database(running.data_dir)
-
-
-async def ask(leadline: RunningLeadline, door: Door) -> Heard:
-    """Ask on a connection of its own, so that no answer waits behind another."""
-    scope, method, path = door
-    headers = {"authorization": f"Bearer {leadline.ready['keys'][scope]}"}
-    limit = httpx2.AsyncClient(base_url=leadline.url, timeout=CLIENT_SECONDS, trust_env=False)
-    async with limit as client:
-        began = time.monotonic()
-        answer = await client.request(method, path, json=BODIES.get(door), headers=headers)
-        seconds = time.monotonic() - began
-    return Heard(door, answer.status_code, seconds, answer.headers.get("retry-after"), answer.text)
-
-
-async def ask_all(leadline: RunningLeadline, doors: Sequence[Door] = DOORS) -> list[Heard]:
-    return await asyncio.gather(*(ask(leadline, door) for door in doors))
-
-
-def refused(heard: Sequence[Heard]) -> bool:
-    """Assert that each was told in time to come back; return whether that is so."""
-    wrong = [
-        one for one in heard if one.status != 503 or one.seconds > PROMISE_SECONDS or one.retry_after is None
-    ]
-    assert not wrong, wrong
-    return True
-
-
-def body_of(heard: Sequence[Heard], door: Door) -> str:
-    return next(one.body for one in heard if one.door == door)
-
-
-async def well(leadline: RunningLeadline) -> None:
-    """Wait until every door answers as it should."""
-
-    async def every_door() -> bool:
-        try:
-            heard = {one.door: one.status for one in await ask_all(leadline)}
-        except httpx2.TransportError as gone:
-            raise AssertionError(type(gone).__name__) from gone
-        assert heard.pop(ACCEPT) == 404
-        assert all(200 <= status < 300 for status in heard.values()), heard
-        return True
-
-    await eventually(every_door, timeout_seconds=30, what=f"all doors\n{tell(leadline.data_dir)}")
 
 
 @asynccontextmanager
@@ -162,11 +97,6 @@ async def same_processes(well_before_and_after: None, leadline: RunningLeadline)
     yield
     await well(leadline)
     assert pids(leadline) == before
-
-
-def pids(leadline: RunningLeadline) -> dict[str, int]:
-    children = {name: leadline.child(name) for name in ("api", "work")}
-    return {name: child.pid for name, child in children.items() if child is not None}
 
 
 @pytest.mark.usefixtures("same_processes")
