@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
 PORT_PATIENCE_SECONDS = 15.0
 READY_PATIENCE_SECONDS = 60.0
 DATABASE_CHECK_SECONDS = 0.5
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made in it is ours alone
 
 
 class CannotStart(Exception):
@@ -136,8 +138,15 @@ class Standalone:
 
     @property
     def _metrics_folder(self) -> Path:
-        """Where the processes count together, so that the api's `/metrics` tells of all of them."""
-        return self._options.data_dir / "metrics"
+        """Where the processes count together, so that the api's `/metrics` tells of all of them.
+
+        The files are mapped into memory: on a disk that is full, writing to one kills the process. So they
+        lie in memory where the system has such a place.
+        """
+        if not os.access(SHARED_MEMORY, os.W_OK):
+            return self._options.data_dir / "metrics"
+        name = hashlib.sha256(f"{os.geteuid()} {self._options.data_dir.resolve()}".encode()).hexdigest()
+        return SHARED_MEMORY / f"leadline-metrics-{name[:16]}"
 
     async def _supervise(
         self,
@@ -270,7 +279,7 @@ def _upgrade(database_url: str) -> None:
 
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
 
 
 @contextmanager

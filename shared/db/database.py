@@ -3,6 +3,7 @@
 SQL runs on asyncpg connections as text with arrays (`unnest`); there are no ORM objects.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+
+from shared.db.cut_off import drop
 
 # With no connection to be had by then, the caller hears a TimeoutError (503) instead of waiting on.
 ACQUIRE_SECONDS = 3.0
@@ -38,16 +41,43 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a unit of work: commits when the block ends, rolls back when it raises."""
-        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            async with connection.transaction():
+        """Open a unit of work: commits when the block ends, rolls back when it raises.
+
+        Whoever is cancelled has no time left to hear of a rollback: the connection is cut off instead, and
+        the server rolls back by itself.
+        """
+        connection = await self.pool.acquire(timeout=ACQUIRE_SECONDS)
+        try:
+            async with _committed(connection):
                 unit = Transaction(connection, self.schema)
                 yield unit
-            for callback in unit.after_commit:
-                callback()
+        except asyncio.CancelledError:
+            await drop(self.pool, connection)
+            raise
+        except BaseException:
+            await self.pool.release(connection)
+            raise
+        await self.pool.release(connection)
+        for callback in unit.after_commit:
+            callback()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Borrow a connection for reads, each statement its own transaction."""
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             yield connection
+
+
+@asynccontextmanager
+async def _committed(connection: Connection) -> AsyncIterator[None]:
+    """Commit what the block does, or roll it back where it raises; a cancellation leaves it open."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await transaction.commit()
