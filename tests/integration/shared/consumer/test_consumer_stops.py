@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from shared.bus.memory import MemoryBus, MemorySubscription
 from shared.bus.port import (
@@ -188,7 +189,7 @@ async def test_messages_of_an_older_epoch_are_skipped_except_activity(
 ) -> None:
     old, new = (("ce_epoch", b"0"),), (("ce_epoch", b"1"),)
     for topic, number, headers in ((LEADS.name, 1, old), (LEADS.name, 2, new), (TOPIC, 3, old)):
-        await bus.append([replace(message(number, topic=topic), headers=headers)])
+        await bus.append([structs.replace(message(number, topic=topic), headers=headers)])
     stop = asyncio.Event()
     consumer = Consumer(
         bus, database, group=GROUP, topics=[TOPIC, LEADS.name], handler=Effects(), options=QUICK
