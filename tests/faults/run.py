@@ -25,9 +25,9 @@ from tests.faults.traffic import Visitors
 
 MACHINES: dict[str, type[Standalone] | type[Apart]] = {"standalone": Standalone, "apart": Apart}
 POLICY = Path(__file__).with_name("policy.yaml")
-CLIENTS = 3
-RATE = 2.5
-FORMS_PERCENT = 28
+CLIENTS = 4
+RATE = 3.0
+FORMS_PERCENT = 32
 # A run is not over before it has struck this often.
 SECONDS_A_BLOW = 10
 SCOPES = ("ingest", "work", "admin")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.run import MACHINES, SECONDS_A_BLOW, Plan, run
 
-SECONDS = 30
+SECONDS = 20
 SEED = 4
 
 
