@@ -32,6 +32,8 @@ PORT_PATIENCE_SECONDS = 15.0
 READY_PATIENCE_SECONDS = 60.0
 DATABASE_CHECK_SECONDS = 0.5
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made in it is ours alone
+# Each process has three files of a megabyte, and may be started again many times.
+METRICS_ROOM = 32_000_000
 
 
 class CannotStart(Exception):
@@ -108,12 +110,25 @@ class Storage:
             os.kill(pid, signal.SIGQUIT)
 
 
+def metrics_folder(data_dir: Path) -> Path:
+    """Return where the processes count together, so that the api's `/metrics` tells of all of them.
+
+    The files are mapped into memory: on a disk that is full, writing to one kills the process. So they lie
+    in memory where the system has such a place.
+    """
+    if not os.access(SHARED_MEMORY, os.W_OK) or shutil.disk_usage(SHARED_MEMORY).free < METRICS_ROOM:
+        return data_dir / "metrics"
+    name = hashlib.sha256(f"{os.geteuid()} {data_dir.resolve()}".encode()).hexdigest()
+    return SHARED_MEMORY / f"leadline-metrics-{name[:16]}"
+
+
 class Standalone:
     """The supervisor: `run` returns when Leadline has been stopped and everything has ended."""
 
     def __init__(self, options: Options, *, say: Callable[[str], None]) -> None:
         self._options = options
         self._say = say
+        self._metrics_folder = metrics_folder(options.data_dir)
         self._children: dict[str, Child] = {}
 
     async def run(self, announce: Callable[[Ready], None], follow: Follow) -> None:
@@ -135,18 +150,7 @@ class Standalone:
             async with stop_on_signals(draining=draining, at_once=at_once) as stop:
                 with await self._listener(stop) as listener:
                     await self._supervise(stop, storage, listener, announce, follow)
-
-    @property
-    def _metrics_folder(self) -> Path:
-        """Where the processes count together, so that the api's `/metrics` tells of all of them.
-
-        The files are mapped into memory: on a disk that is full, writing to one kills the process. So they
-        lie in memory where the system has such a place.
-        """
-        if not os.access(SHARED_MEMORY, os.W_OK):
-            return self._options.data_dir / "metrics"
-        name = hashlib.sha256(f"{os.geteuid()} {self._options.data_dir.resolve()}".encode()).hexdigest()
-        return SHARED_MEMORY / f"leadline-metrics-{name[:16]}"
+            shutil.rmtree(self._metrics_folder, ignore_errors=True)
 
     async def _supervise(
         self,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,9 +14,6 @@ from shared.web.not_yet import not_yet
 
 # A start that goes well is quicker than this, and its first clients need not hear that it is starting.
 SILENT_SECONDS = 0.5
-# Objects made, less those let go, before the collector looks for cycles: a batch of events makes thousands
-# of containers and no cycle. Python's own 700 makes it look every seven events.
-COLLECT_EVERY = 20_000
 
 
 class _Server(uvicorn.Server):
@@ -37,7 +33,6 @@ class ApiServer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then finish the requests in hand."""
-        _spare_collector()
         server = _Server(
             uvicorn.Config(
                 self._app,
@@ -61,13 +56,6 @@ class ApiServer:
             raise RuntimeError("the HTTP application did not start") from failed
         finally:
             watcher.cancel()
-
-
-def _spare_collector() -> None:
-    """Let the collector of cycles leave alone what stays for good: code, routes, schemas."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY)
 
 
 @asynccontextmanager

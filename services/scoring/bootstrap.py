@@ -68,9 +68,10 @@ def _roles(
             group=consumer_group("scoring"),
             topics=[ACTIVITY.name, HANDOFFS.name],
             handler=handler,
+            lane=lane,
             options=ConsumerOptions(max_records=settings.scoring_batch),
         )
-        for _ in range(settings.scoring_lanes)
+        for lane in range(settings.scoring_lanes)
     ]
     timer = ScoreTimers(database, engines.open, postgres_stores, poll_seconds=settings.decay_poll_seconds)
     return {"worker": Lanes(lanes), "relay": Relay(bus, database), "timer": timer}

@@ -73,9 +73,12 @@ class Consumer:
         topics: Sequence[str],
         handler: Handler,
         member: str | None = None,
+        lane: int = 0,
         options: ConsumerOptions | None = None,
     ) -> None:
+        """`lane` tells consumers of one process apart in the metrics."""
         self.group = group
+        self._lane = str(lane)
         self.topics = tuple(topics)
         self._bus = bus
         self._database = database
@@ -285,7 +288,7 @@ class Consumer:
         for topic in {place.topic for place in claimed}:
             heads = await self._bus.heads(topic)
             lag += sum(heads[place][1] - claimed[place].next_offset for place in claimed if place in heads)
-        metrics.CONSUMER_LAG.labels(self.group).set(lag)
+        metrics.CONSUMER_LAG.labels(self.group, self._lane).set(lag)
         return lag
 
     def _measure(

@@ -17,12 +17,13 @@ class Lanes:
         """Consume until `stop`; the first lane that raises ends the others and is raised."""
         lanes = [asyncio.create_task(consumer.run(stop)) for consumer in self.consumers]
         try:
-            await asyncio.wait(lanes, return_when=asyncio.FIRST_EXCEPTION)
+            ended, _ = await asyncio.wait(lanes, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for lane in lanes:
                 lane.cancel()
             # Each lane gives its partitions up before it ends.
             await asyncio.wait(lanes)
-        for lane in lanes:
+        # What ended the others first: a lane that is cancelled may fail as well, of less interest.
+        for lane in (*ended, *lanes):
             if not lane.cancelled():
                 lane.result()

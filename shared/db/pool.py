@@ -42,6 +42,8 @@ async def create_pool(
     settings = {
         "application_name": application or f"leadline-{service}",
         "idle_in_transaction_session_timeout": "3000",
+        # A statement whose client has cut itself off ends with its locks, instead of running on to its limit.
+        "client_connection_check_interval": "500",
         "lock_timeout": "2000",
         "statement_timeout": str(statement_timeout_ms),
         "jit": "off",

@@ -82,14 +82,14 @@ CONSUMER_SETBACKS = Counter(
     "leadline_consumer_setbacks", "Retries and fences of consumers.", ["group", "kind"], registry=REGISTRY
 )
 
-# Offsets between what the log holds and what this member's partitions have handled, seen every 10 s. Growing:
-# add a worker, or look for what holds this one up.
+# Offsets between what the log holds and what a lane's partitions have handled, seen every 10 s; the sum over
+# lanes is the group's. Growing: add a worker, or look for what holds this one up.
 CONSUMER_LAG = Gauge(
     "leadline_consumer_lag",
     "Messages not yet handled.",
-    ["group"],
+    ["group", "lane"],
     registry=REGISTRY,
-    multiprocess_mode="mostrecent",
+    multiprocess_mode="livesum",
 )
 
 # Events sent by the relay, and how long they lay in the outbox before (p99 under 1 s even when never woken).

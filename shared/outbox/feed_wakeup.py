@@ -5,11 +5,9 @@ A hint only: whoever waits looks by itself now and then.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
-import asyncpg
-
-from shared.db.database import Database
+from shared.db.database import Database, Transaction
 from shared.db.listen import NOTIFY, listening
 
 
@@ -48,11 +46,6 @@ async def feed_hints(database: Database) -> AsyncIterator[FeedHints]:
         yield hints
 
 
-async def tell_readers(database: Database) -> None:
-    """Hint to the readers of all processes that the feed has grown."""
-    # Not being able to hint is no fault: readers look by themselves.
-    with suppress(
-        asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError
-    ):
-        async with database.connection() as connection:
-            await connection.execute(NOTIFY, feed_channel(database.schema), timeout=2)
+async def tell_readers(tx: Transaction) -> None:
+    """Hint to the readers of all processes, once `tx` is committed, that the feed has grown."""
+    await tx.connection.execute(NOTIFY, feed_channel(tx.schema))

@@ -117,8 +117,6 @@ class Relay:
         if rows:
             await self._bus.append([self._message(row, epoch) for row in rows])
             await self._mark(rows, epoch)
-            if any(row.type in self._feed_types for row in rows):
-                await tell_readers(self._database)
             self._count(rows)
         await self._clean()
         return len(rows)
@@ -140,6 +138,8 @@ class Relay:
         async with self._database.transaction() as tx:
             await self._lease.check(tx)
             await mark_sent(tx, [row.id for row in rows], epoch=epoch, feed_types=sorted(self._feed_types))
+            if any(row.type in self._feed_types for row in rows):
+                await tell_readers(tx)
 
     async def _clean(self) -> None:
         now = asyncio.get_running_loop().time()

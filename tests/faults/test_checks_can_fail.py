@@ -257,6 +257,7 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (outages.outages_are_recorded_once, broken_down(outages=[])),
     (outages.outages_are_recorded_once, broken_down(outages=[OUTAGE, OUTAGE])),
     (outages.outages_are_recorded_once, broken_down(outages=[OUTAGE | {"ended_at": at(60)}])),
+    (clocks.none_is_early, broken_down(acted=65.9)),
     (outages.breaches_know_their_outage, broken_down(marked=False)),
     (outages.breaches_know_their_outage, replace(broken_down(), tables=good().tables)),
     (clocks.none_is_early, broken_down(acted=67)),

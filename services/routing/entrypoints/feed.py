@@ -13,8 +13,9 @@ from shared.web.auth import ApiKey, require
 from shared.web.cursor import decode, encode
 from shared.web.problem import Problem
 
-# How often a request that waits looks when no hint has come.
-LOOK_SECONDS = 0.25
+# How often a request that waits looks when no hint has come, and how soon again when hints come thick.
+LOOK_SECONDS = 1.0
+LEAST_PAUSE_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 25
 
 
@@ -48,6 +49,7 @@ def feed_routes(reads: Reads, hints: FeedHints) -> APIRouter:
                     break
                 with suppress(TimeoutError):
                     await asyncio.wait_for(grown.wait(), min(left, LOOK_SECONDS))
+                    await asyncio.sleep(LEAST_PAUSE_SECONDS)
         # A full page ends at its last event; a short one has seen all up to the head read before it.
         seen = found[-1]["feed_seq"] if len(found) == limit else max([last, *(e["feed_seq"] for e in found)])
         return Response(

@@ -15,7 +15,7 @@ from shared.contracts import leads
 from shared.contracts.leads import LeadMerged, LeadUnmerged
 
 
-def merge_pair(desk: Desk, loser_id: str, survivor_id: str, actor: Actor) -> None:
+def merge_pair(desk: Desk, loser_id: str, survivor_id: str, actor: Actor, *, tell: bool = True) -> None:
     """Redirect the loser and join what routing holds of both; a pair joined before changes nothing."""
     if loser_id in desk.redirects:
         return
@@ -36,8 +36,9 @@ def merge_pair(desk: Desk, loser_id: str, survivor_id: str, actor: Actor) -> Non
         return
     merged = merge(Side(survivor.record, survivor.handoff), Side(loser.record, loser.handoff), desk.now)
     _inherit_snapshot(desk, survivor, loser)
-    fact = LeadMerged(loser_id, survivor_id, loser.epoch, loser.revision, desk.now)
-    desk.tell(leads.MERGED, survivor_id, lambda: fact)
+    if tell:
+        fact = LeadMerged(loser_id, survivor_id, loser.epoch, loser.revision, desk.now)
+        desk.tell(leads.MERGED, survivor_id, lambda: fact)
     _keep(desk, survivor, loser, merged, actor)
     wanted = waiting.get(merged.kept_from or "")
     if wanted is None and survivor.record.state == "qualified" and survivor.record.queue is None:
@@ -102,7 +103,7 @@ def split_lead(desk: Desk, message: LeadUnmerged, actor: Actor) -> None:
         desk.files[new_id] = LeadFile(LeadRecord(new_id), desk.now, known=False)
         del desk.redirects[new_id]
         _part(desk, message, lead_id, actor)
-        merge_pair(desk, new_id, merged_into, actor)
+        merge_pair(desk, new_id, merged_into, actor, tell=not stored)
         if stored:
             del desk.new_redirects[new_id]
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from shared.contracts import handoffs as told
-from tests.faults.checks.deadlines import ACTING, Span, after, pauses_of, put_off
+from tests.faults.checks.deadlines import ACTING, BEAT_SECONDS, Span, after, pauses_of, put_off
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence, Row
 
@@ -66,9 +66,15 @@ def _steps_of(
         seconds = target + rung["after_seconds"]
         escalated = tuple(fired.get((clock_id, "escalated", number), []))
         at = due(seconds)
-        if rung.get("action") in ACTING and not any(one < end for one in escalated for _, end in outages):
+        if rung.get("action") in ACTING and not _before(escalated, outages):
             at = put_off(clock, seconds, outages)
         yield Step(clock_id, f"rung {number}", at, escalated, stopped)
+
+
+def _before(fired: Sequence[datetime], outages: Sequence[Span]) -> bool:
+    """Return whether something fired before an outage had begun: that cannot have been put off by it."""
+    beat = timedelta(seconds=BEAT_SECONDS)
+    return any(at < began + beat for at in fired for began, _ in outages)
 
 
 def pauses_keep_their_limit(evidence: Evidence) -> Iterator[str]:

@@ -5,13 +5,11 @@ from datetime import datetime, timedelta
 
 from shared.contracts import handoffs as told
 from tests.faults.checks.clocks import steps
-from tests.faults.checks.deadlines import Span
+from tests.faults.checks.deadlines import BEAT_SECONDS, Span
 from tests.faults.controller import Disturbance
 from tests.faults.evidence import Evidence
 from tests.faults.schedule import EVERYTHING
 
-# The heartbeat before the blow is at most this old: it comes every 5 s, a busy machine may be late.
-BEAT_SECONDS = 10.0
 # A heartbeat may be written while the signals are sent.
 SIGNAL_SECONDS = 1.0
 

@@ -82,7 +82,7 @@ async def test_partitions_are_locked_in_ascending_order(
 
     async def append_both() -> None:
         async with database.connection() as connection:
-            await connection.execute(APPEND, [TOPIC] * 2, [3, 0], [b"k"] * 2, [b""] * 2, [b"v"] * 2)
+            await connection.execute(APPEND, [TOPIC] * 2, [3, 0], [1, 1], [b"v"] * 2)
 
     async with admin.transaction():
         await admin.execute(_HEAD, TOPIC, 0)
