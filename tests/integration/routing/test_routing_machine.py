@@ -298,10 +298,10 @@ class Machine(BesideModel):
         self.do(self.office.timers.beat(self.model.now))
         if seconds > 60:
             self.model.outages.append((began, self.model.now))
-        else:
-            self.do(self.forget_the_heartbeat())
+        self.do(self.forget_the_heartbeat())
 
     async def forget_the_heartbeat(self) -> None:
+        """Time that nobody sees pass here is no outage: a timer would go on beating in it."""
         async with self.office.database.connection() as connection:
             await connection.execute("DELETE FROM routing.heartbeat")
 

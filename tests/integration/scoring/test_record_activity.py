@@ -43,7 +43,7 @@ async def test_a_redelivered_batch_changes_no_row_and_tells_nothing(service_data
 async def test_an_event_that_comes_twice_counts_once(service_database: OpenService) -> None:
     world = World(await service_database("scoring"))
     for _ in range(2):
-        await world.record(activity(1, 1, anonymous_id="a1"))
+        await world.record(activity(1, 1, user_id="ada"))
     counts = await world.fetch("SELECT signal, counted FROM scoring.signal_count")
     assert [tuple(row) for row in counts] == [("visit", 1)]
 
