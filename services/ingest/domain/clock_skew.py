@@ -14,14 +14,14 @@ _SECONDS_END = 100_000_000_000
 def parse_instant(value: Any) -> datetime | None:
     """Return an instant from ISO 8601 text or Unix seconds or milliseconds; None where it is neither."""
     try:
-        if isinstance(value, bool) or value is None:
-            return None
-        if isinstance(value, (int, float)):
-            seconds = value / 1000 if abs(value) >= _SECONDS_END else value
-            return datetime.fromtimestamp(seconds, UTC)
         if isinstance(value, str):
             parsed = datetime.fromisoformat(value.strip())
+            if parsed.tzinfo is UTC:
+                return parsed
             return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            seconds = value / 1000 if abs(value) >= _SECONDS_END else value
+            return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
     return None
@@ -40,7 +40,7 @@ def occurred_at(
     original = parse_instant(told)
     if original is None:
         raise Unmappable("invalid_timestamp", "timestamp is not an ISO 8601 instant", "/timestamp")
-    sent = None if trust_clock else parse_instant(sent_at)
+    sent = None if trust_clock or sent_at is None else parse_instant(sent_at)
     if sent is None:
         return _within(original, received_at)
     # A message cannot be sent before it happened: such clocks tell nothing about the delay.

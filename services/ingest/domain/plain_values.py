@@ -146,8 +146,6 @@ def digest(value: Any) -> str:
 
 def text_or_none(value: Any) -> str | None:
     """Return an id or name as text: numbers as digits, blanks and anything else as None."""
-    if value is None:
-        return None
     if isinstance(value, str):
         return plain_text(value.strip()) or None
     if isinstance(value, int) and not isinstance(value, bool):
