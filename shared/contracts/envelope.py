@@ -31,18 +31,34 @@ class Attributes(msgspec.Struct, frozen=True):
     epoch: int = 1
 
 
+class Letterhead:
+    """The headers of messages that share source, type and epoch."""
+
+    __slots__ = ("_above", "_epoch")
+
+    def __init__(self, source: str, type: str, epoch: int) -> None:
+        self._above = ("ce_source", source.encode()), ("ce_type", type.encode())
+        self._epoch = ("ce_epoch", b"%d" % epoch)
+
+    def headers(self, id: str, time: datetime, key: str) -> Headers:
+        """Return the Kafka headers of one message; `time` in UTC."""
+        source, kind = self._above
+        return (
+            _SPECVERSION,
+            ("ce_id", id.encode()),
+            source,
+            kind,
+            ("ce_time", _encode(time)[1:-1]),
+            ("ce_partitionkey", key.encode()),
+            self._epoch,
+            _CONTENT_TYPE,
+        )
+
+
 def to_headers(attributes: Attributes) -> Headers:
     """Return the Kafka headers of a message with these attributes."""
-    return (
-        _SPECVERSION,
-        ("ce_id", attributes.id.encode()),
-        ("ce_source", attributes.source.encode()),
-        ("ce_type", attributes.type.encode()),
-        ("ce_time", _encode(attributes.time.astimezone(UTC))[1:-1]),
-        ("ce_partitionkey", attributes.key.encode()),
-        ("ce_epoch", b"%d" % attributes.epoch),
-        _CONTENT_TYPE,
-    )
+    shared = Letterhead(attributes.source, attributes.type, attributes.epoch)
+    return shared.headers(attributes.id, attributes.time.astimezone(UTC), attributes.key)
 
 
 def from_headers(headers: Sequence[tuple[str, bytes]]) -> Attributes:

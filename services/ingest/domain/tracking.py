@@ -22,22 +22,28 @@ Canonical = Callable[[Any], bytes]
 _CAMPAIGN = ("name", "source", "medium", "term", "content")
 
 
-def with_envelope(message: dict[str, Any], envelope: dict[str, Any]) -> dict[str, Any]:
-    """Return the message with the batch's context and integrations under its own."""
+def with_envelope(messages: list[Any], envelope: dict[str, Any]) -> list[Any]:
+    """Return a batch's messages with its context and integrations under their own."""
+    shared = {part: outer for part in ENVELOPE if isinstance(outer := envelope.get(part), dict) and outer}
+    if not shared:
+        return messages
+    return [_merged(item, shared) if isinstance(item, dict) else item for item in messages]
+
+
+def _merged(message: dict[str, Any], shared: dict[str, dict[str, Any]]) -> dict[str, Any]:
     merged = dict(message)
-    for part in ENVELOPE:
-        outer, inner = envelope.get(part), message.get(part)
-        if isinstance(outer, dict) and outer:
-            merged[part] = {**outer, **inner} if isinstance(inner, dict) else outer
+    for part, outer in shared.items():
+        inner = message.get(part)
+        merged[part] = {**outer, **inner} if isinstance(inner, dict) else outer
     return merged
 
 
 def body_hash(message: Any, canonical: Canonical = encoded) -> str:
     """Return the hex SHA-256 of the message, the same for every attempt to send it."""
-    return sha256(canonical(_lasting(message))).hexdigest()
+    return sha256(canonical(lasting_part(message))).hexdigest()
 
 
-def _lasting(message: Any) -> Any:
+def lasting_part(message: Any) -> Any:
     """Return the message without what differs between two attempts to send it."""
     if not isinstance(message, dict) or _PER_ATTEMPT.isdisjoint(message):
         return message
@@ -69,7 +75,7 @@ def read_message(
     """
     if not isinstance(message, dict):
         raise Unmappable("not_an_object", "the item is not a JSON object")
-    lasting = _lasting(message)
+    lasting = lasting_part(message)
     spelled = canonical(lasting)
     hashed = sha256(spelled).hexdigest()
     told: dict[str, Any] = message
@@ -104,7 +110,7 @@ def _activity(
         raise Unmappable("no_identity", "none of anonymousId, userId, e-mail is given", "/anonymousId")
     return Activity(
         kind=kind,
-        name=_name(kind, message, properties),
+        name=name_of(kind, message, properties),
         message_id=message_id,
         occurred_at=happened,
         received_at=arrival.received_at,
@@ -117,11 +123,12 @@ def _activity(
         phone=_phone(traits, contact),
         traits=traits,
         properties=_object(tell("traits")) if kind == "group" else properties,
-        place=_place(kind, context, properties, arrival),
+        place=place_of(kind, context, properties, arrival),
     )
 
 
-def _name(kind: Kind, message: dict[str, Any], properties: dict[str, Any]) -> str:
+def name_of(kind: Kind, message: dict[str, Any], properties: dict[str, Any]) -> str:
+    """Return what the activity is called, empty where it has no name; a track without one is Unmappable."""
     if kind == "track":
         name = text_or_none(message.get("event"))
         if name is None:
@@ -165,7 +172,8 @@ def _phone(traits: dict[str, Any], contact: Contact) -> str | None:
     return contact.phone(value, None) if value else None
 
 
-def _place(kind: Kind, context: dict[str, Any], properties: dict[str, Any], arrival: Arrival) -> Place:
+def place_of(kind: Kind, context: dict[str, Any], properties: dict[str, Any], arrival: Arrival) -> Place:
+    """Return where it happened: as the context tells, a page's own properties, a browser's request."""
     tell = context.get
     page = _object(tell("page"))
     if kind == "page":

@@ -185,9 +185,7 @@ class TrackingDoor:
         if door not in BATCH:
             return [body]
         batch = body.get("batch")
-        if not isinstance(batch, list):
-            return None
-        return [with_envelope(item, body) if isinstance(item, dict) else item for item in batch]
+        return with_envelope(batch, body) if isinstance(batch, list) else None
 
     async def _sender(self, head: Head, body: dict[str, Any]) -> Sender | None:
         tried = {""}

@@ -14,6 +14,7 @@ from services.ingest.domain.plain_values import Shape, encoded
 from services.ingest.domain.tracking import body_hash, message_id, read_message
 from services.ingest.usecases.announce_activity import to_message, to_outgoing
 from services.ingest.usecases.canonical import canonical
+from services.ingest.usecases.plain_message import PlainReader
 from services.ingest.usecases.ports import IntakeStore, Log
 from shared.bus.port import Outgoing
 from shared.contracts.activity import ActivityRecorded
@@ -51,7 +52,11 @@ def sort_messages(
     good: list[Outgoing] = []
     held: list[Held] = []
     measure = body_bytes > rules.max_event_bytes
+    short = PlainReader(source, doorstep, rules.shape, max_bytes=rules.max_event_bytes, epoch=epoch)
     for index, message in enumerate(messages):
+        if outgoing := short.read(message):
+            good.append(outgoing)
+            continue
         try:
             if measure:
                 _check_size(message, rules.max_event_bytes)

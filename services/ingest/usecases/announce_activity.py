@@ -8,7 +8,7 @@ from services.ingest.domain.activity import Activity, Place
 from services.ingest.domain.errors import Unmappable
 from shared.bus.port import Outgoing
 from shared.contracts.activity import RECORDED, ActivityRecorded, Context, Person, partition_key
-from shared.contracts.envelope import Attributes, to_headers
+from shared.contracts.envelope import Letterhead
 from shared.contracts.topics import ACTIVITY
 from shared.ids import event_id
 from shared.outbox.append import OutboxEvent
@@ -34,12 +34,13 @@ def to_message(activity: Activity, source: str) -> ActivityRecorded:
         previous_id=activity.previous_id,
         group_id=activity.group_id,
         properties=activity.properties,
-        context=_context(activity.place),
+        context=to_context(activity.place),
         person=Person(email=activity.email, phone=activity.phone, traits=activity.traits),
     )
 
 
-def _context(place: Place) -> Context:
+def to_context(place: Place) -> Context:
+    """Return the place as the message tells it."""
     return Context(
         url=place.url,
         path=place.path,
@@ -55,15 +56,13 @@ def _context(place: Place) -> Context:
 def to_outgoing(message: ActivityRecorded, *, epoch: int) -> Outgoing:
     """Return the message as the bus takes it; raise Unmappable where it is too large."""
     key = partition_key(message)
-    attributes = Attributes(
-        id=message.event_id,
-        source=f"leadline/ingest/{message.source}",
-        type=RECORDED,
-        time=message.occurred_at,
-        key=key,
-        epoch=epoch,
-    )
-    return Outgoing(topic=ACTIVITY.name, key=key, headers=to_headers(attributes), value=_bounded(message))
+    headers = letterhead(message.source, epoch).headers(message.event_id, message.occurred_at, key)
+    return Outgoing(topic=ACTIVITY.name, key=key, headers=headers, value=to_value(message))
+
+
+def letterhead(source: str, epoch: int) -> Letterhead:
+    """Return the headers that all activities of a source share."""
+    return Letterhead(f"leadline/ingest/{source}", RECORDED, epoch)
 
 
 def to_outbox(message: ActivityRecorded) -> OutboxEvent:
@@ -74,11 +73,12 @@ def to_outbox(message: ActivityRecorded) -> OutboxEvent:
         type=RECORDED,
         key=partition_key(message),
         time=message.occurred_at,
-        payload=_bounded(message),
+        payload=to_value(message),
     )
 
 
-def _bounded(message: ActivityRecorded) -> bytes:
+def to_value(message: ActivityRecorded) -> bytes:
+    """Return the message as JSON; raise Unmappable where it is too large."""
     payload = _encoder.encode(message)
     if len(payload) > MAX_MESSAGE_BYTES:
         raise Unmappable("too_large", f"the activity is larger than {MAX_MESSAGE_BYTES} bytes")

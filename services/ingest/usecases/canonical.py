@@ -17,3 +17,8 @@ def canonical(value: Any) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return encoded(value)
+
+
+def plain_canonical(value: Any) -> bytes:
+    """Return what `canonical` does; TypeError for what only the slow encoder takes or beyond 53 bits."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)

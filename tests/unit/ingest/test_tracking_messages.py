@@ -101,8 +101,8 @@ def test_a_group_tells_about_the_company() -> None:
 
 def test_the_envelope_lies_under_the_items_own_context() -> None:
     envelope = {"context": {"ip": "1.2.3.4", "locale": "de"}, "integrations": {"All": True}, "sentAt": "x"}
-    merged = with_envelope({"context": {"locale": "en"}}, envelope)
-    assert merged == {"context": {"ip": "1.2.3.4", "locale": "en"}, "integrations": {"All": True}}
+    merged = with_envelope([{"context": {"locale": "en"}}, "text"], envelope)
+    assert merged == [{"context": {"ip": "1.2.3.4", "locale": "en"}, "integrations": {"All": True}}, "text"]
 
 
 def test_a_servers_address_is_not_taken_for_the_visitors() -> None:
