@@ -41,13 +41,14 @@ def blocks_of(messages: Sequence[Outgoing], partitions: Mapping[str, int]) -> li
     blocks: list[Block] = []
     open_ones: dict[tuple[str, int], Block] = {}
     for message in messages:
-        size = len(message.value) + len(message.key) + _AROUND
-        place = (message.topic, partition_of(message.key, partitions[message.topic]))
+        topic, key, value = message.topic, message.key, message.value
+        size = len(value) + len(key) + _AROUND
+        place = topic, partition_of(key, partitions[topic])
         block = open_ones.get(place)
         if block is None or block.size + size > MAX_BYTES:
             block = open_ones[place] = Block(*place, [])
             blocks.append(block)
-        block.entries.append((message.key, message.headers, message.value))
+        block.entries.append((key, message.headers, value))
         block.size += size
     return blocks
 

@@ -14,6 +14,7 @@ JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
 
 RawHeaders = list[tuple[bytes, bytes]]
+_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,9 @@ def cors(head: Head) -> RawHeaders:
 
 async def send_answer(answer: Answer, head: Head, send: Send) -> None:
     """Send an answer with its CORS headers."""
-    headers = [(b"content-length", str(len(answer.body)).encode()), *answer.headers, *cors(head)]
+    headers = [(b"content-length", b"%d" % len(answer.body)), *answer.headers, *cors(head)]
     if answer.status != 204:
         headers.append((b"content-type", answer.content_type))
-    headers.append((b"cache-control", b"no-store"))
-    headers.append((b"x-content-type-options", b"nosniff"))
+    headers += _ALWAYS
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -74,15 +74,22 @@ class Head:
 
     def arrival(self, received_at: datetime) -> Arrival:
         """Return how the request came in."""
-        language = self.header(b"accept-language").split(",", 1)[0].split(";", 1)[0].strip()
         return Arrival(
             received_at=received_at,
             ip=self.client,
-            user_agent=text_or_none(self.header(b"user-agent")[:500]),
-            referrer=text_or_none(self.header(b"referer")[:2000]),
-            locale=text_or_none(language[:35]),
+            user_agent=self._told(b"user-agent", 500),
+            referrer=self._told(b"referer", 2000),
+            locale=self._language(),
             browser=self.is_browser,
         )
+
+    def _told(self, name: bytes, limit: int) -> str | None:
+        value = self.header(name)
+        return text_or_none(value[:limit]) if value else None
+
+    def _language(self) -> str | None:
+        value = self.header(b"accept-language")
+        return text_or_none(value.split(",", 1)[0].split(";", 1)[0].strip()[:35]) if value else None
 
     def cookie_id(self) -> str | None:
         """Return the anonymous id of the tracking snippet's cookie, as quoted or plain as it may be."""

@@ -1,6 +1,7 @@
 """An activity takes the shape of the message that scoring reads."""
 
 from datetime import UTC
+from functools import lru_cache
 
 import msgspec
 
@@ -60,6 +61,7 @@ def to_outgoing(message: ActivityRecorded, *, epoch: int) -> Outgoing:
     return Outgoing(topic=ACTIVITY.name, key=key, headers=headers, value=to_value(message))
 
 
+@lru_cache(maxsize=1000)
 def letterhead(source: str, epoch: int) -> Letterhead:
     """Return the headers that all activities of a source share."""
     return Letterhead(f"leadline/ingest/{source}", RECORDED, epoch)

@@ -7,6 +7,7 @@ from datetime import UTC
 from hashlib import sha256
 from typing import Any
 
+from services.ingest.domain.activity import Arrival
 from services.ingest.domain.clock_skew import occurred_at
 from services.ingest.domain.errors import Unmappable
 from services.ingest.domain.intake import Doorstep
@@ -29,6 +30,7 @@ _PLACE = frozenset({"page", "campaign", "userAgent", "ip", "locale", "direct"})
 _SPELLINGS = 8
 _NOTHING: dict[str, Any] = {}
 _UNNAMED = Person()
+_NOWHERE = Context()
 
 
 class PlainReader:
@@ -43,7 +45,7 @@ class PlainReader:
         # A value takes at least a byte, so that what is shorter has neither too many nor too large ones.
         self._max_bytes = min(shape.max_values, max_bytes // _SPELLINGS)
         self._letterhead = letterhead(source, epoch)
-        self._nowhere = to_context(place_of("track", _NOTHING, _NOTHING, doorstep.arrival))
+        self._nowhere = _nowhere(doorstep.arrival)
 
     def read(self, message: Any) -> Outgoing | None:
         """Return the message as the bus takes it; None where the complete reading has to look."""
@@ -128,3 +130,10 @@ class PlainReader:
         key = recorded.anonymous_id or recorded.user_id or ""
         headers = self._letterhead.headers(recorded.event_id, recorded.occurred_at, key)
         return Outgoing(ACTIVITY.name, key, headers, to_value(recorded))
+
+
+def _nowhere(arrival: Arrival) -> Context:
+    """Return the context of a message that tells no place of its own."""
+    if not arrival.browser:
+        return _NOWHERE
+    return Context(user_agent=arrival.user_agent, ip=arrival.ip, locale=arrival.locale)
