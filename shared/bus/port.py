@@ -42,7 +42,7 @@ class OffsetOutOfRange(Exception):
         self.next_offset = next_offset
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):  # texts and bytes only: no cycle to look for
     """A message to append; `key` decides its partition."""
 
     topic: str

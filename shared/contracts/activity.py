@@ -10,7 +10,8 @@ RECORDED = "leadline.activity.recorded.v1"
 Kind = Literal["track", "identify", "page", "screen", "group", "alias", "form"]
 
 
-class Person(msgspec.Struct, frozen=True, omit_defaults=True):
+# `gc=False`: JSON is a tree, so that there is no cycle to look for.
+class Person(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Personal data, apart from the rest. `traits` are as sent; `email` and `phone` are already canonical."""
 
     email: str | None = None
@@ -18,7 +19,7 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     traits: dict[str, Any] = {}
 
 
-class Context(msgspec.Struct, frozen=True, omit_defaults=True):
+class Context(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where it happened. `campaign` holds name, source, medium, term, content."""
 
     url: str | None = None
@@ -31,7 +32,7 @@ class Context(msgspec.Struct, frozen=True, omit_defaults=True):
     locale: str | None = None
 
 
-class ActivityRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
+class ActivityRecorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One activity. `occurred_at` is skew-corrected and never after `received_at`; both aware UTC.
 
     `event_id` is `shared.ids.event_id(source, message_id)`. `body_hash` (hex SHA-256 of the event as sent)
