@@ -1,37 +1,52 @@
-"""Decision records as rows: a team's candidates by column, and rules passed over by their ids.
+"""Decision records as rows: the candidates by column in one text, and rules passed over by their ids.
 
-A candidate for each member of a large team is most of a record; by column it is a quarter as long.
+A candidate for each member of a large team is most of a record; by column it is a fraction as long.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 
-from services.routing.domain.decide import Candidate, Decision
+import msgspec
+
+from services.routing.domain.candidates import Asked, Candidate
+from services.routing.domain.decide import Decision
 
 # The rotation lies in the row of the team; the candidates hold the numbers that decided.
-_ELSEWHERE = ("path", "candidates", "rotation")
+_ELSEWHERE = ("path", "asked", "rotation")
 _PLAIN = tuple(field.name for field in fields(Decision) if field.name not in _ELSEWHERE)
 _OF_CANDIDATE = tuple(field.name for field in fields(Candidate) if field.name != "numbers")
+_BY_MEMBER = tuple(name for name in _OF_CANDIDATE if name not in ("person_id", "team_id"))
 
 
 def packed(decision: Decision) -> dict[str, Any]:
     """Return what is stored of a decision; `unpacked` gives back all of it but the rotation."""
     passed = [step.rule for step in takewhile(lambda step: step.result == "not_matched", decision.path)]
     body = {name: getattr(decision, name) for name in _PLAIN}
-    return body | {
-        "passed": passed,
-        "path": decision.path[len(passed) :],
-        "candidates": _by_column(decision.candidates),
+    # A text: the database would take hundreds of numbers apart and put them together, for nobody.
+    candidates = msgspec.json.encode(_by_column(decision.asked)).decode()
+    return body | {"passed": passed, "path": decision.path[len(passed) :], "candidates": candidates}
+
+
+def _by_column(asked: Sequence[Asked]) -> dict[str, Any]:
+    people = [person.id for one in asked for person in one.people]
+    columns: dict[str, list[Any]] = {
+        "person_id": people,
+        "team_id": [one.team_id for one in asked for _ in one.people],
+    }
+    columns |= {name: _joined([getattr(one, name) for one in asked]) for name in _BY_MEMBER}
+    rows = _joined([one.numbers for one in asked])
+    named = sorted(set().union(*rows))
+    return {
+        "count": len(people),
+        **{name: _column(values) for name, values in columns.items()},
+        "numbers": {name: _column([row.get(name) for row in rows]) for name in named},
     }
 
 
-def _by_column(candidates: Sequence[Candidate]) -> dict[str, Any]:
-    columns = {name: _column([getattr(one, name) for one in candidates]) for name in _OF_CANDIDATE}
-    named = sorted({name for one in candidates for name in one.numbers})
-    numbers = {name: _column([one.numbers.get(name) for one in candidates]) for name in named}
-    return {"count": len(candidates), **columns, "numbers": numbers}
+def _joined(columns: Sequence[Sequence[Any]]) -> list[Any]:
+    return list(chain.from_iterable(columns))
 
 
 def _column(values: list[Any]) -> Any:
@@ -43,7 +58,10 @@ def unpacked(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored body as the decision was: every rule in its path, every candidate by itself."""
     passed = [{"rule": rule, "result": "not_matched", "target": None} for rule in body["passed"]]
     plain = {name: value for name, value in body.items() if name != "passed"}
-    return plain | {"path": passed + body["path"], "candidates": _by_row(body["candidates"])}
+    return plain | {
+        "path": passed + body["path"],
+        "candidates": _by_row(msgspec.json.decode(body["candidates"])),
+    }
 
 
 def _by_row(columns: Mapping[str, Any]) -> list[dict[str, Any]]:

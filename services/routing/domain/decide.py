@@ -6,11 +6,11 @@ Pure: the same facts, policy, roster and instant give the same decision, with ev
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
 
 from services.routing.domain.business_calendar import next_change
+from services.routing.domain.candidates import Asked, Candidate, LostBecause
 from services.routing.domain.conditions import holds
-from services.routing.domain.eligibility import MemberState, Need, Refusal, judge, own_changes
+from services.routing.domain.eligibility import MemberState, Need, judge, judge_all, own_changes
 from services.routing.domain.policy import (
     Account,
     Condition,
@@ -21,7 +21,7 @@ from services.routing.domain.policy import (
     SlaPolicy,
     Target,
 )
-from services.routing.domain.rotation import UNIT, Rotation, Standing, Turn, take_turn
+from services.routing.domain.rotation import UNIT, Rotation, Turn, take_turn
 from services.routing.domain.rule_index import PathStep
 from services.routing.domain.sla import Delay
 
@@ -63,25 +63,6 @@ class Roster:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One member of a team asked (or the one person asked) with the numbers that decided.
-
-    `lost_because`: a refusal code, `not_their_turn`, or "" for the one chosen. Shares in 1e-9 leads,
-    as they stood before this lead with this lead's credit added; `deadline` in turns.
-    """
-
-    person_id: str
-    team_id: str | None
-    lost_because: Refusal | Literal["not_their_turn", ""]
-    numbers: dict[str, str | int] = field(default_factory=dict)
-    weight: int = 1
-    share: int = 0
-    assigned: int = 0
-    deadline: int | None = None
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """A person or a queue, never neither. `rotation` is the team's new state (store it with the decision).
 
@@ -97,7 +78,7 @@ class Decision:
     rule: str
     reason: str
     path: tuple[PathStep, ...]
-    candidates: tuple[Candidate, ...]
+    asked: tuple[Asked, ...]
     inputs: dict[str, Scalar]
     policy_version: str
     model_version: str
@@ -107,9 +88,14 @@ class Decision:
     rotation: Rotation | None = None
     delay: Delay | None = None
 
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Everybody who was asked, in the order of the targets."""
+        return tuple(candidate for asked in self.asked for candidate in asked.candidates())
+
 
 # What holds of whom nothing is known; a fresh one for each look-up would cost more than the look-up.
-_FRESH, _NO_TURN_YET, _NOTHING_YET = MemberState(), Rotation(), Standing()
+_FRESH, _NO_TURN_YET = MemberState(), Rotation()
 
 
 @dataclass(slots=True)
@@ -122,7 +108,7 @@ class _Inquiry:
     now: datetime
     account: Account | None
     path: list[PathStep] = field(default_factory=list)
-    candidates: list[Candidate] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
 
     def lookup(self, name: str) -> object:
@@ -189,52 +175,48 @@ def _ask(inquiry: _Inquiry, target: Target, need: Need) -> _Taken | None:
     person = inquiry.policy.people.get(person_id)
     if person is None:
         return None
-    member = inquiry.roster.members.get(person_id, MemberState())
+    member = inquiry.roster.members.get(person_id, _FRESH)
     verdict = judge(person, member, need, inquiry.policy, inquiry.now)
     # Whoever names a person knows what the hours and caps say; only a deactivated one cannot be named.
     by_hand = inquiry.lead.only_person == person_id and verdict.refusal != "deactivated"
-    lost: Refusal | Literal[""] = "" if by_hand or verdict.refusal is None else verdict.refusal
+    lost: LostBecause = "" if by_hand or verdict.refusal is None else verdict.refusal
     numbers = verdict.numbers
     if by_hand and verdict.refusal:
         numbers = {**numbers, "overridden": verdict.refusal}
-    inquiry.candidates.append(Candidate(person_id, None, lost, numbers, until=verdict.until))
+    inquiry.asked.append(Asked([person], None, [lost], [numbers], [1], [0], [0], [None], [verdict.until]))
     return None if lost else _Taken(person_id, person.teams[0] if person.teams else None)
 
 
 def _ask_team(inquiry: _Inquiry, team_id: str, need: Need) -> _Taken | None:
     members = inquiry.policy.members(team_id)
-    states = inquiry.roster.members
-    verdicts = {p.id: judge(p, states.get(p.id, _FRESH), need, inquiry.policy, inquiry.now) for p in members}
-    weights = {p.id: p.weight for p in members if verdicts[p.id].refusal is None}
+    verdicts = judge_all(members, inquiry.roster.members, need, inquiry.policy, inquiry.now)
+    judged = list(zip(members, verdicts, strict=True))
+    weights = {person.id: person.weight for person, verdict in judged if verdict.refusal is None}
     rotation = inquiry.roster.rotations.get(team_id, _NO_TURN_YET)
     turn = take_turn(rotation, weights) if weights else None
-    standings = {**rotation.standings, **turn.before} if turn else rotation.standings
+    ledger = turn.credited if turn else rotation
     deadlines = turn.deadlines if turn else {}
-    for person in members:
-        verdict, standing = verdicts[person.id], standings.get(person.id, _NOTHING_YET)
-        lost: Refusal | Literal["not_their_turn", ""] = verdict.refusal or "not_their_turn"
-        if turn and turn.person_id == person.id:
-            lost = ""
-        inquiry.candidates.append(
-            Candidate(
-                person.id,
-                team_id,
-                lost,
-                verdict.numbers,
-                person.weight,
-                standing.share,
-                standing.assigned,
-                deadlines.get(person.id),
-                verdict.until,
-            )
+    chosen = turn.person_id if turn else None
+    inquiry.asked.append(
+        Asked(
+            members,
+            team_id,
+            [v.refusal or ("" if person.id == chosen else "not_their_turn") for person, v in judged],
+            [verdict.numbers for verdict in verdicts],
+            [person.weight for person in members],
+            [ledger.shares.get(person.id, 0) for person in members],
+            [ledger.assigned.get(person.id, 0) for person in members],
+            [deadlines.get(person.id) for person in members],
+            [verdict.until for verdict in verdicts],
         )
+    )
     return _Taken(turn.person_id, team_id, turn) if turn else None
 
 
 def _decision(inquiry: _Inquiry, rule: Rule, taken: _Taken | None, queue: str | None) -> Decision:
     lead, policy = inquiry.lead, inquiry.policy
     turn = taken.turn if taken else None
-    calendars = {policy.people[c.person_id].calendar for c in inquiry.candidates}
+    calendars = {person.calendar for asked in inquiry.asked for person in asked.people}
     always = {"grade", "fit", "engagement", "hand_raise"} | (
         {"needs_data", "missing"} if lead.needs_data else set()
     )
@@ -242,7 +224,7 @@ def _decision(inquiry: _Inquiry, rule: Rule, taken: _Taken | None, queue: str | 
         lead_id=lead.lead_id, cycle=lead.cycle, at=inquiry.now,
         person_id=taken.person_id if taken else None, team_id=taken.team_id if taken else None, queue=queue,
         rule=rule.id, reason=_reason(lead, rule, taken, queue, policy), path=tuple(inquiry.path),
-        candidates=tuple(inquiry.candidates),
+        asked=tuple(inquiry.asked),
         inputs={name: _scalar(_value(lead, inquiry.account, name)) for name in sorted(always | inquiry.read)},
         policy_version=policy.version, model_version=lead.model_version,
         calendar_versions={name: policy.calendars[name].version for name in sorted(calendars)},
@@ -262,9 +244,9 @@ def _reason(lead: LeadFacts, rule: Rule, taken: _Taken | None, queue: str | None
         return f"{label}: nobody could take it now, so it waits in {name}"
     if taken.turn is None:
         return f"{label}: it goes to you by name, whoever's turn it is"
-    standing = taken.turn.before[taken.person_id]
+    ledger = taken.turn.credited
     team = policy.teams[taken.team_id].name if taken.team_id in policy.teams else taken.team_id
-    share, had = standing.share / UNIT, standing.assigned
+    share, had = ledger.shares[taken.person_id] / UNIT, ledger.assigned.get(taken.person_id, 0)
     return f"{label}: your turn in {team} (fair share {share:.2f} leads, {had} had before)"
 
 

@@ -1,6 +1,6 @@
 """May this person take this lead now? A refusal has a code, its numbers, and an instant when it ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -41,6 +41,17 @@ class MemberState:
     assigned_on: date | None = None
     assigned_today: int = 0
     open_load: int = 0
+
+    @property
+    def is_there(self) -> bool:
+        """True when nothing but a full desk can speak against them."""
+        return (
+            self.online and self.active and self.paused_until is None
+            and self.out_of_rotation_until is None and not self.time_off
+        )  # fmt: skip
+
+
+_FRESH = MemberState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,44 @@ def judge(person: Person, member: MemberState, need: Need, policy: Policy, now: 
     )
 
 
+def judge_all(
+    people: Sequence[Person], members: Mapping[str, MemberState], need: Need, policy: Policy, now: datetime
+) -> list[Verdict]:
+    """Return the verdict of `judge` on each of them; who is not in `members` is as `MemberState` begins.
+
+    Of nearly everybody there is only the load to say: that is told without asking one thing after another.
+    """
+    special = need.rejected_by | need.tried | need.excluded
+    shut = {name for name in {person.calendar for person in people} if not _is_open(policy, name, now)}
+    verdicts = []
+    for person in people:
+        member = members.get(person.id, _FRESH)
+        if (
+            need.skills or person.id in special or person.calendar in shut
+            or not (person.active and member.is_there) or person.time_off
+        ):  # fmt: skip
+            verdicts.append(judge(person, member, need, policy, now))
+        else:
+            today = member.assigned_today and _today(person, member, now)
+            verdicts.append(
+                _free(today, member.open_load, person.daily_cap, person.open_cap)
+                or judge(person, member, need, policy, now)
+            )
+    return verdicts
+
+
+def _is_open(policy: Policy, calendar: str, now: datetime) -> bool:
+    return business_calendar.is_open(policy.calendars[calendar], now)
+
+
+@lru_cache(maxsize=4096)  # many members have the same on their desks
+def _free(today: int, load: int, daily_cap: int | None, open_cap: int | None) -> Verdict | None:
+    """Return the verdict on somebody against whom nothing but their caps may speak; None where these do."""
+    if (daily_cap is not None and today >= daily_cap) or (open_cap is not None and load >= open_cap):
+        return None
+    return Verdict(None, _numbers(today, load, daily_cap, open_cap))
+
+
 def _standing_refusal(person: Person, member: MemberState, need: Need, now: datetime) -> Verdict | None:
     """Return what speaks against the person whatever the hour."""
     if not (person.active and member.active):
@@ -145,11 +194,15 @@ def _today(person: Person, member: MemberState, now: datetime) -> int:
 
 
 def _load(person: Person, member: MemberState, now: datetime) -> dict[str, str | int]:
-    numbers: dict[str, str | int] = {"today": _today(person, member, now), "open": member.open_load}
-    if person.daily_cap is not None:
-        numbers["daily_cap"] = person.daily_cap
-    if person.open_cap is not None:
-        numbers["open_cap"] = person.open_cap
+    return _numbers(_today(person, member, now), member.open_load, person.daily_cap, person.open_cap)
+
+
+def _numbers(today: int, load: int, daily_cap: int | None, open_cap: int | None) -> dict[str, str | int]:
+    numbers: dict[str, str | int] = {"today": today, "open": load}
+    if daily_cap is not None:
+        numbers["daily_cap"] = daily_cap
+    if open_cap is not None:
+        numbers["open_cap"] = open_cap
     return numbers
 
 

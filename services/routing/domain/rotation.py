@@ -4,7 +4,8 @@ Each lead adds w_i / sum(w) to the share of every rep eligible for it, in intege
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 UNIT = 1_000_000_000
 """One lead, in share units."""
@@ -23,15 +24,22 @@ class Standing:
         return self.share - self.assigned * UNIT
 
 
-_NOTHING_YET = Standing()
-
-
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The state of one team, kept in its locked row. `eligible` is the weighted set of the last turn."""
+    """The state of one team, kept in its locked row: each rep's share (1e-9 leads) and leads assigned.
 
-    standings: dict[str, Standing] = field(default_factory=dict)
+    Plain numbers by rep: each lead writes them anew for a whole team. `eligible` is the weighted set of the
+    last turn.
+    """
+
+    shares: dict[str, int] = field(default_factory=dict)
+    assigned: dict[str, int] = field(default_factory=dict)
     eligible: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """Every rep's account."""
+        return {rep: Standing(share, self.assigned.get(rep, 0)) for rep, share in self.shares.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +47,20 @@ class Turn:
     """Whose turn it was and why. `deadlines`: turns from now by which each must be served (0 = now or late).
 
     `method`: `earliest_deadline` while the eligible set is constant, else `largest_shortfall`.
+    `credited`: the accounts with this lead's credit added and the lead itself not yet assigned.
     """
 
     person_id: str
     method: str
     rotation: Rotation
-    before: dict[str, Standing]
+    credited: Rotation
     deadlines: dict[str, int]
+
+    @property
+    def before(self) -> dict[str, Standing]:
+        """The credited accounts of those whose turn it might have been."""
+        standings = self.credited.standings
+        return {person: standings[person] for person in self.deadlines}
 
 
 def shares(weights: Mapping[str, int]) -> dict[str, int]:
@@ -73,28 +88,27 @@ def take_turn(rotation: Rotation, weights: Mapping[str, int]) -> Turn:
     that keeps |assigned - share| < 1 for everybody (Tijdeman, The chairman assignment problem, 1980).
     When the set changes: the largest shortfall.
     """
-    credit = shares(weights)
-    before: dict[str, Standing] = {}
-    short: dict[str, int] = {}
-    deadlines: dict[str, int] = {}
-    for person in sorted(weights):  # one pass: a team may have two hundred, and each lead asks
-        known = rotation.standings.get(person, _NOTHING_YET)
-        before[person] = Standing(known.share + credit[person], known.assigned)
-        short[person] = before[person].shortfall
-        deadlines[person] = _turns_until_whole(short[person], credit[person])
-    due = [person for person in before if short[person] > 0]
-    constant = not rotation.eligible or dict(weights) == rotation.eligible
+    credit = _shares(tuple(sorted(weights.items())))
+    known, had = rotation.shares, rotation.assigned
+    share = {person: known.get(person, 0) + more for person, more in credit.items()}
+    short = {person: total - had.get(person, 0) * UNIT for person, total in share.items()}
+    deadlines = {person: _turns_until_whole(short[person], more) for person, more in credit.items()}
+    due = [(deadlines[person], -owed, person) for person, owed in short.items() if owed > 0]
+    constant = not rotation.eligible or weights == rotation.eligible
     if constant and due:
-        method = "earliest_deadline"
-        chosen = min(due, key=lambda p: (deadlines[p], -short[p], p))
+        method, chosen = "earliest_deadline", min(due)[2]
     else:
-        method = "largest_shortfall"
-        chosen = min(before, key=lambda p: (-short[p], p))
-    served = replace(before[chosen], assigned=before[chosen].assigned + 1)
-    after = Rotation({**rotation.standings, **before, chosen: served}, dict(weights))
-    return Turn(chosen, method, after, before, deadlines)
+        method, chosen = "largest_shortfall", min((-owed, person) for person, owed in short.items())[1]
+    credited = Rotation(known | share, had, rotation.eligible)
+    after = Rotation(credited.shares, had | {chosen: had.get(chosen, 0) + 1}, dict(weights))
+    return Turn(chosen, method, after, credited, deadlines)
+
+
+@lru_cache(maxsize=256)  # a team's set stays the same for most of its turns
+def _shares(weights: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    return shares(dict(weights))
 
 
 def _turns_until_whole(shortfall: int, share: int) -> int:
     """Return after how many more turns like this one the shortfall reaches a whole lead (0: it has)."""
-    return max(0, -((shortfall - UNIT) // share))
+    return -((shortfall - UNIT) // share) if shortfall < UNIT else 0

@@ -56,5 +56,5 @@ def as_read(decision: Decision) -> object:
 
 def as_decided(decision: Decision) -> object:
     whole = msgspec.json.decode(msgspec.json.encode(decision))
-    del whole["rotation"]
-    return whole
+    del whole["rotation"], whole["asked"]
+    return whole | {"candidates": msgspec.json.decode(msgspec.json.encode(decision.candidates))}

@@ -12,6 +12,7 @@ from services.routing.domain.eligibility import (
     Need,
     Refusal,
     judge,
+    judge_all,
     local_date,
     next_change,
     next_local_midnight,
@@ -124,3 +125,25 @@ def test_until_the_next_change_the_clock_changes_nothing(person: Person, member:
         if member.assigned_on is None or member.assigned_on <= local_date(person, NOON):
             assert judge(person, member, Need(), POLICY, at).eligible is before
         at += timedelta(minutes=7)
+
+
+NEEDS = st.builds(
+    lambda ids, skills: Need(skills, *ids),
+    st.tuples(*[st.sets(st.sampled_from(["rep0", "rep1"]), max_size=1).map(frozenset)] * 3),
+    st.sampled_from([frozenset[str](), frozenset({"language:de"}), frozenset({"language:es"})]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(PEOPLE, st.booleans(), st.none() | MEMBERS), min_size=1, max_size=4),
+    NEEDS,
+    st.sampled_from([NOON, NOON + 5 * HOUR]),
+)
+def test_a_team_is_judged_as_each_of_its_people_alone(
+    team: list[tuple[Person, bool, MemberState | None]], need: Need, now: datetime
+) -> None:
+    people = [replace(who, id=f"rep{n}", active=active) for n, (who, active, _) in enumerate(team)]
+    members = {f"rep{n}": member for n, (_, _, member) in enumerate(team) if member is not None}
+    alone = [judge(who, members.get(who.id, FREE), need, POLICY, now) for who in people]
+    assert judge_all(people, members, need, POLICY, now) == alone
