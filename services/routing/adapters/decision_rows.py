@@ -1,11 +1,11 @@
-"""Decision records as rows: the candidates by column in one text, and rules passed over by their ids.
+"""Decision records as rows: the candidates by column, and rules passed over by their ids, each as one text.
 
 A candidate for each member of a large team is most of a record; by column it is a fraction as long.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from itertools import chain, takewhile
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -22,11 +22,14 @@ _BY_MEMBER = tuple(name for name in _OF_CANDIDATE if name not in ("person_id", "
 
 def packed(decision: Decision) -> dict[str, Any]:
     """Return what is stored of a decision; `unpacked` gives back all of it but the rotation."""
-    passed = [step.rule for step in takewhile(lambda step: step.result == "not_matched", decision.path)]
-    body = {name: getattr(decision, name) for name in _PLAIN}
-    # A text: the database would take hundreds of numbers apart and put them together, for nobody.
-    candidates = msgspec.json.encode(_by_column(decision.asked)).decode()
-    return body | {"passed": passed, "path": decision.path[len(passed) :], "candidates": candidates}
+    passed = [step.rule for step in decision.path if step.result == "not_matched"]  # they come first
+    body = {name: getattr(decision, name) for name in _PLAIN} | {"path": decision.path[len(passed) :]}
+    # Texts: the database would take hundreds of numbers apart and put them together, for nobody.
+    return body | {"passed": _text(passed), "candidates": _text(_by_column(decision.asked))}
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _by_column(asked: Sequence[Asked]) -> dict[str, Any]:
@@ -56,11 +59,12 @@ def _column(values: list[Any]) -> Any:
 
 def unpacked(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored body as the decision was: every rule in its path, every candidate by itself."""
-    passed = [{"rule": rule, "result": "not_matched", "target": None} for rule in body["passed"]]
+    rules, candidates = msgspec.json.decode(body["passed"]), msgspec.json.decode(body["candidates"])
+    passed = [{"rule": rule, "result": "not_matched", "target": None} for rule in rules]
     plain = {name: value for name, value in body.items() if name != "passed"}
     return plain | {
         "path": passed + body["path"],
-        "candidates": _by_row(msgspec.json.decode(body["candidates"])),
+        "candidates": _by_row(candidates),
     }
 
 

@@ -118,7 +118,7 @@ async def open_loads(connection: Connection, person_ids: Sequence[str]) -> dict[
 
 
 async def desks(
-    connection: Connection, by_day_start: Mapping[datetime, Sequence[str]]
+    connection: Connection, by_day_start: Sequence[tuple[datetime, Sequence[str]]]
 ) -> dict[str, tuple[int, int]]:
     """Count of each person who has any (open hand-offs, hand-offs given since the start of their day)."""
     rows = await connection.fetch(
@@ -128,17 +128,17 @@ async def desks(
                    ARRAY(SELECT jsonb_array_elements_text(day -> 1)) AS ids
             FROM jsonb_array_elements($1::text::jsonb) AS day
         ), counted AS (
-            SELECT h.person_id, count(*) AS load, 0 AS given FROM day, routing.handoff h
-            WHERE h.person_id = ANY(day.ids) AND h.closed_at IS NULL GROUP BY 1
+            SELECT h.person_id, count(*) AS load, 0 AS given FROM routing.handoff h
+            WHERE h.person_id = ANY(ARRAY(SELECT unnest(ids) FROM day)) AND h.closed_at IS NULL GROUP BY 1
             UNION ALL
             SELECT h.person_id, 0, count(*) FROM day, routing.handoff h
             WHERE h.person_id = ANY(day.ids) AND h.assigned_at >= day.began GROUP BY 1
         )
         SELECT person_id, sum(load)::bigint AS load, sum(given)::bigint AS given FROM counted GROUP BY 1
         """,
-        as_json([(began, ids) for began, ids in by_day_start.items()]),
+        as_json(by_day_start),
     )
-    return {row["person_id"]: (row["load"], row["given"]) for row in rows}
+    return {person_id: (load, given) for person_id, load, given in rows}
 
 
 async def open_handoffs_of(connection: Connection, person_ids: Sequence[str]) -> dict[str, list[str]]:

@@ -4,13 +4,14 @@ Rows are read back only of people of whom there is something to say; the others 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, time
+from dataclasses import replace
+from datetime import date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.routing.adapters import people
 from services.routing.domain.decide import Roster
-from services.routing.domain.eligibility import MemberState, date_in, local_date
+from services.routing.domain.eligibility import MemberState, date_in
 from services.routing.domain.policy import Person, Policy
 from services.routing.usecases.person_row import PersonRow
 from shared.db.database import Connection
@@ -28,40 +29,43 @@ async def load_roster(
     if owners:
         rows |= await people.unusual(connection, sorted(owners), lock=False)
     known = {key: policy.people[key] for key in asked | owners if key in policy.people}
-    desks = await people.desks(connection, _by_day_start(known.values(), now))
-    return Roster(
-        {
-            key: _member(rows.get(key), known[key], now, *desks.get(key, (0, 0)))
-            for key in rows.keys() | desks.keys()
-            if key in known
-        },
-        rotations,
-    )
+    zones = _by_zone(known.values())
+    desks = await people.desks(connection, [(_day_start(zone, now), ids) for zone, ids in zones.items()])
+    members: dict[str, MemberState] = {}
+    for zone, ids in zones.items():
+        today = date_in(zone, now)
+        for key in ids:
+            if key in desks:
+                members[key] = _with_desk(today, *desks[key])
+    members |= {
+        key: _member(row, members.get(key, MemberState())) for key, row in rows.items() if key in known
+    }
+    return Roster(members, rotations)
 
 
-def _by_day_start(asked: Iterable[Person], now: datetime) -> dict[datetime, list[str]]:
-    """Return the people's ids by the start of their day, which `daily_cap` counts from."""
-    days: dict[datetime, list[str]] = {}
+def _by_zone(asked: Iterable[Person]) -> dict[str, list[str]]:
+    """Return the people's ids by their time zone, in which `daily_cap` counts a day."""
+    zones: dict[str, list[str]] = {}
     for person in asked:
-        days.setdefault(_day_start(person.timezone, now), []).append(person.id)
-    return days
+        zones.setdefault(person.timezone, []).append(person.id)
+    return zones
 
 
-@lru_cache(maxsize=64)
 def _day_start(zone: str, now: datetime) -> datetime:
     return datetime.combine(date_in(zone, now), time(), ZoneInfo(zone))
 
 
-def _member(row: PersonRow | None, person: Person, now: datetime, load: int, given: int) -> MemberState:
-    if row is None:
-        return MemberState(assigned_on=local_date(person, now), assigned_today=given, open_load=load)
-    return MemberState(
+@lru_cache(maxsize=4096)  # many people have the same on their desks
+def _with_desk(today: date, load: int, given: int) -> MemberState:
+    return MemberState(assigned_on=today, assigned_today=given, open_load=load)
+
+
+def _member(row: PersonRow, desk: MemberState) -> MemberState:
+    return replace(
+        desk,
         online=row.online,
         active=row.active,
         paused_until=row.paused_until,
         out_of_rotation_until=row.out_of_rotation_until,
         time_off=tuple(row.time_off),
-        assigned_on=local_date(person, now),
-        assigned_today=given,
-        open_load=load,
     )

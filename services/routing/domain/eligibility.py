@@ -112,13 +112,15 @@ def judge_all(
 
     Of nearly everybody there is only the load to say: that is told without asking one thing after another.
     """
+    if need.skills:
+        return [judge(person, members.get(person.id, _FRESH), need, policy, now) for person in people]
     special = need.rejected_by | need.tried | need.excluded
     shut = {name for name in {person.calendar for person in people} if not _is_open(policy, name, now)}
     verdicts = []
     for person in people:
         member = members.get(person.id, _FRESH)
         if (
-            need.skills or person.id in special or person.calendar in shut
+            person.id in special or person.calendar in shut
             or not (person.active and member.is_there) or person.time_off
         ):  # fmt: skip
             verdicts.append(judge(person, member, need, policy, now))
