@@ -68,7 +68,7 @@ def _take_snapshot(desk: Desk, snapshot: LeadScored) -> None:
     file = desk.files[snapshot.lead_id]
     if (snapshot.epoch, snapshot.revision) <= (file.epoch, file.revision) or file.record.state == "erased":
         return
-    known_before = facts_of(file)
+    known_before = facts_of(file) if file.record.queue is not None else None
     file.epoch, file.revision, file.snapshot = snapshot.epoch, snapshot.revision, snapshot
     file.known = True
     desk.snapshots[file.lead_id] = snapshot
