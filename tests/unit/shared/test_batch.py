@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.bus.port import Fetched, Partition, Record
-from shared.consumer.batch import GOAL_SECONDS, BatchSize, describe, halves, records_of
+from shared.consumer.batch import AIM_SECONDS, GOAL_SECONDS, BatchSize, describe, halves, records_of
 from tests.contracts.bus.harness import NOW
 
 
@@ -62,11 +62,18 @@ def test_a_slow_but_small_batch_shrinks_from_what_was_tried_and_never_below_one(
     assert BatchSize(1, 200).after(9.0, 1).now == 1
 
 
-def test_a_quick_batch_is_followed_by_as_many_as_half_the_goal_allows_at_most_twice_as_many() -> None:
-    assert BatchSize(100, 2000).after(GOAL_SECONDS / 20, 100).now == 200
-    assert BatchSize(100, 2000).after(GOAL_SECONDS / 2.5, 100).now == 125
-    assert BatchSize(100, 2000).after(GOAL_SECONDS / 2.01, 100).now == 101
-    assert BatchSize(100, 2000).after(GOAL_SECONDS * 0.7, 100).now == 100
+def test_a_quick_batch_is_followed_by_as_many_as_the_aim_allows_at_most_twice_as_many() -> None:
+    assert BatchSize(100, 2000).after(AIM_SECONDS / 20, 100).now == 200
+    assert BatchSize(100, 2000).after(AIM_SECONDS / 1.25, 100).now == 125
+    assert BatchSize(100, 2000).after(AIM_SECONDS / 1.001, 100).now == 101
+    assert BatchSize(100, 2000).after((AIM_SECONDS + GOAL_SECONDS) / 2, 100).now == 100
+
+
+def test_a_small_batch_grows_although_another_lane_fills_half_the_goal() -> None:
+    size = BatchSize(50, 2000)
+    for _ in range(12):
+        size = size.after(GOAL_SECONDS / 2 + size.now * 50e-6, size.now)
+    assert size.now == 2000
 
 
 def test_a_quick_batch_that_was_not_full_says_nothing_about_larger_ones() -> None:
