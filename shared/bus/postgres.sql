@@ -146,16 +146,18 @@ BEGIN
     RETURN QUERY
         -- Counted without the bodies, which are read of what is given alone.
         SELECT f.t, f.p, f.last_offset, f.messages, b.body, b.appended_at FROM (
-            SELECT i.t, i.p, i.n, b.topic_no, b.last_offset, b.day, b.messages,
-                sum(b.messages) OVER (ORDER BY i.n, b.last_offset) AS so_far
+            SELECT i.t, i.p, i.n, b.topic_no, b.last_offset, b.day, b.messages, wanted.messages AS taken,
+                sum(wanted.messages) OVER (ORDER BY i.n, b.last_offset) AS so_far
             FROM unnest(p_topics, p_partitions, p_positions) WITH ORDINALITY AS i (t, p, o, n)
             JOIN bus.topic t ON t.name = i.t
             JOIN bus.block b ON b.topic_no = t.no AND b.partition = i.p
                 AND b.last_offset >= i.o AND b.last_offset < i.o + p_max + 1000
+            -- What lies before the position in its block is not part of what the caller may have.
+            CROSS JOIN LATERAL (SELECT least(b.messages, b.last_offset + 1 - i.o) AS messages) wanted
             WHERE b.last_offset - b.messages < i.o + p_max) f
         JOIN bus.block b ON (b.topic_no, b.partition, b.last_offset, b.day)
             = (f.topic_no, f.p, f.last_offset, f.day)
-        WHERE f.so_far - f.messages < p_max ORDER BY f.n, f.last_offset;
+        WHERE f.so_far - f.taken < p_max ORDER BY f.n, f.last_offset;
     -- Looked at after the messages, so that a trim in between is noticed rather than skipped over.
     SELECT concat_ws(' ', i.t, i.p, i.o, h.first_offset, h.next_offset) INTO v_lost
         FROM unnest(p_topics, p_partitions, p_positions) AS i (t, p, o)

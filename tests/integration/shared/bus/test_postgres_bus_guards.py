@@ -56,6 +56,17 @@ async def test_an_append_waits_for_the_one_whose_offsets_come_before(
     await other.close()
 
 
+async def test_a_position_within_a_block_gives_as_many_messages_as_asked_for(bus: PostgresBus) -> None:
+    """A consumer takes a batch that is not full for the end of the backlog, and grows no further."""
+    for begin in (0, 10):
+        await bus.append([message(number, key="k") for number in range(begin, begin + 10)])
+    place, (first, _) = next(
+        (place, head) for place, head in (await bus.heads(TOPIC)).items() if head[1] - head[0] == 20
+    )
+    found = await bus.browse(place, first + 5, max_records=10)
+    assert [int(record.value) for record in found] == list(range(5, 15))
+
+
 async def test_an_append_goes_on_after_the_one_it_waited_for(
     admin: "asyncpg.Connection[asyncpg.Record]", service_database: OpenService
 ) -> None:
