@@ -77,3 +77,14 @@ def from_headers(headers: Sequence[tuple[str, bytes]]) -> Attributes:
         raise MalformedEnvelope(f"header {missing.args[0]} is missing") from missing
     except (UnicodeDecodeError, ValueError) as bad:
         raise MalformedEnvelope(f"a CloudEvents header cannot be read: {bad}") from bad
+
+
+def type_of(headers: Sequence[tuple[str, bytes]]) -> str:
+    """Return the type alone, for readers whose messages tell all else themselves; raise MalformedEnvelope."""
+    for name, value in headers:
+        if name == "ce_type":
+            try:
+                return value.decode()
+            except UnicodeDecodeError as bad:
+                raise MalformedEnvelope(f"a CloudEvents header cannot be read: {bad}") from bad
+    raise MalformedEnvelope("header ce_type is missing")

@@ -14,7 +14,7 @@ from shared.bus.port import Record
 from shared.consumer.outcome import Rejection, Retry
 from shared.contracts import activity, handoffs
 from shared.contracts.activity import ActivityRecorded
-from shared.contracts.envelope import MalformedEnvelope, from_headers
+from shared.contracts.envelope import MalformedEnvelope, type_of
 from shared.contracts.handoffs import CycleOpened
 from shared.db.database import Transaction
 from shared.observability.metrics import SCORING_ACTIVITIES, SCORING_LEADS
@@ -40,7 +40,7 @@ class ActivityHandler:
         entries: list[Entry] = []
         for record in records:
             try:
-                if from_headers(record.headers).type == activity.RECORDED:
+                if type_of(record.headers) == activity.RECORDED:
                     message = _activity.decode(record.value)
                     entries.append(read_activity(message, engine.compiled, self.bot_verdict))
             except MalformedEnvelope as bad:
@@ -76,7 +76,7 @@ class HandoffHandler:
         messages: list[CycleOpened] = []
         for record in records:
             try:
-                if from_headers(record.headers).type == handoffs.CYCLE_OPENED:
+                if type_of(record.headers) == handoffs.CYCLE_OPENED:
                     messages.append(_cycle.decode(record.value))
             except MalformedEnvelope as bad:
                 rejected.append(Rejection(record, "malformed_envelope", str(bad)))
