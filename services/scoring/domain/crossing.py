@@ -7,7 +7,7 @@ of a span bound the engagement within it, and spans that cannot hold a change ar
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.scoring.domain.compile import CompiledModel
 from services.scoring.domain.course import SECOND_US, Course, Moment
@@ -19,29 +19,47 @@ from services.scoring.domain.signals import DayCount
 from services.scoring.domain.snapshot import MOVED
 
 HORIZON = timedelta(days=400)
+_FAR = 1 << 62  # milli-points, beyond all sums
+
+
+class _Place(NamedTuple):
+    """Where the same is told: with this hand-raise, at engagements from `low` up to below `high`."""
+
+    raised: bool
+    low: int
+    high: int
+
+    def holds(self, moment: Moment) -> bool:
+        """Tell whether a moment lies here."""
+        return moment.raised == self.raised and self.low <= moment.gains + moment.losses < self.high
+
+    def covers(self, start: Moment, end: Moment) -> bool:
+        """Tell whether all of a span surely lies here: gains and losses only shrink within it."""
+        return (
+            start.raised == end.raised == self.raised
+            and self.low <= end.gains + start.losses
+            and start.gains + end.losses < self.high
+        )
 
 
 class _Search:
     """A lead's standing as a function of time.
 
-    What is told changes at a few values of the engagement only (`_edges`); between two of them nothing does.
+    What is told changes at a few values of the engagement only (`_changes`), between two of them nothing.
     """
 
     def __init__(self, basis: Basis, published: int | None) -> None:
         self._basis = basis
         self._published = published
-        self._edges: dict[bool, list[int]] = {}
         self.course = Course(basis.ledger, basis.rules.level.hand_raise_days)
 
-    def place(self, engagement: int, *, raised: bool) -> tuple[bool, int]:
-        """Return where an engagement lies between the edges; the same place tells the same."""
-        edges = self._edges.get(raised)
-        if edges is None:
-            edges = self._edges[raised] = self._changes(raised=raised)
-        return raised, bisect_right(edges, engagement)
-
-    def now(self, moment: Moment) -> tuple[bool, int]:
-        return self.place(moment.gains + moment.losses, raised=moment.raised)
+    def place(self, moment: Moment) -> _Place:
+        """Return the place in which a moment lies."""
+        engagement = moment.gains + moment.losses
+        edges = self._changes(raised=moment.raised)
+        above = bisect_right(edges, engagement)
+        low = edges[above - 1] if above else -_FAR
+        return _Place(moment.raised, low, edges[above] if above < len(edges) else _FAR)
 
     def _changes(self, *, raised: bool) -> list[int]:
         """Return the engagements from which on something else is told than below, ascending."""
@@ -73,21 +91,15 @@ class _Search:
             disqualified=self._basis.fit.disqualified,
         )
 
-    def may_change(self, start: Moment, end: Moment, place: tuple[bool, int]) -> bool:
-        """Tell whether the span may hold another place: gains and losses only shrink within it."""
-        lowest = self.place(end.gains + start.losses, raised=end.raised)
-        highest = self.place(start.gains + end.losses, raised=start.raised)
-        return lowest != place or highest != place
-
-    def first_change(self, start: Moment, end: Moment, place: tuple[bool, int]) -> Moment | None:
+    def first_change(self, start: Moment, end: Moment, place: _Place) -> Moment | None:
         """Return the first moment in (start, end] that lies elsewhere than `place`, where `start` lies."""
         spans = [(start, end)]
         while spans:
             start, end = spans.pop()
-            if not self.may_change(start, end, place):
+            if place.covers(start, end):
                 continue
             if end.at - start.at == 1:
-                if self.now(end) != place:
+                if not place.holds(end):
                     return end
                 continue
             middle = self.course.at_second((start.at + end.at) // 2)
@@ -123,9 +135,9 @@ def crossing_of(
     search = _Search(basis, published_engagement)
     course = search.course
     second = instant_us(after) // SECOND_US
-    place = search.now(course.at_us(instant_us(after)))
+    place = search.place(course.at_us(instant_us(after)))
     first = course.at_second(second + 1)
-    if search.now(first) != place:
+    if not place.holds(first):
         return instant_at(first.at * SECOND_US)
     last = course.at_second(second + 1 + int(horizon.total_seconds()))
     found = search.first_change(first, last, place)
