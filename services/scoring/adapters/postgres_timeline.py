@@ -168,6 +168,8 @@ class PostgresTimeline:
             event_id: str(user or email or anonymous) for event_id, (anonymous, user, email) in keys.items()
         }
         anonymous = {owner for owner in owners.values() if owner < FIRST_PERSON_KEY}
+        if not anonymous:
+            return owners
         linked = {row["key"] for row in await self.tx.connection.fetch(_LINKED, list(anonymous))}
         asked = [entry.activity for entry in entries if owners[_event_id(entry)] in linked]
         if asked:
@@ -201,8 +203,8 @@ class PostgresTimeline:
 
     async def add_traits(self, entries: Sequence[Entry], owners: Mapping[str, Identity]) -> None:
         latest: dict[tuple[str, str], tuple[datetime, str, Any]] = {}
-        for entry in sorted(entries, key=lambda entry: entry.activity.position):
-            activity = entry.activity
+        telling = [entry.activity for entry in entries if entry.activity.traits]
+        for activity in sorted(telling, key=lambda activity: activity.position):
             for name, value in activity.traits.items():
                 place = key_of(owners[activity.event_id]), name
                 latest[place] = activity.occurred_at, activity.event_id, value
