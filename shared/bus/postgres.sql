@@ -61,8 +61,7 @@ CREATE FUNCTION bus.today() RETURNS date LANGUAGE sql SET search_path = pg_catal
 
 CREATE FUNCTION bus.ensure_day(p_day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    v_name text := 'block_' || to_char(p_day, 'YYYYMMDD');
+DECLARE v_name text := 'block_' || to_char(p_day, 'YYYYMMDD');
 BEGIN
     IF EXISTS (SELECT FROM bus.day WHERE day = p_day) THEN
         RETURN;
@@ -81,8 +80,7 @@ END $$;
 
 CREATE FUNCTION bus.declare_topic(p_name text, p_partitions integer, p_retention interval, p_groups text[])
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    v_no integer;
+DECLARE v_no integer;
 BEGIN
     INSERT INTO bus.topic (name, retention) VALUES (p_name, p_retention)
         ON CONFLICT (name) DO UPDATE SET retention = excluded.retention RETURNING no INTO v_no;
@@ -140,24 +138,22 @@ RETURNS TABLE (topic text, partition integer, last_offset bigint, messages integ
                appended_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
-DECLARE
-    v_lost text;
+DECLARE v_lost text;
 BEGIN
     RETURN QUERY
-        -- Counted without the bodies, which are read of what is given alone.
-        SELECT f.t, f.p, f.last_offset, f.messages, b.body, b.appended_at FROM (
-            SELECT i.t, i.p, i.n, b.topic_no, b.last_offset, b.day, b.messages, wanted.messages AS taken,
-                sum(wanted.messages) OVER (ORDER BY i.n, b.last_offset) AS so_far
+        -- Counted without the bodies, which are read of what is given alone; and without what lies before
+        -- the position in its block, which the caller has had.
+        SELECT f.t, f.partition, f.last_offset, f.messages, b.body, b.appended_at FROM (
+            SELECT i.t, i.n, b.topic_no, b.partition, b.last_offset, b.day, b.messages,
+                sum(least(b.messages, b.last_offset + 1 - i.o)) OVER (ORDER BY i.n, b.last_offset
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
             FROM unnest(p_topics, p_partitions, p_positions) WITH ORDINALITY AS i (t, p, o, n)
             JOIN bus.topic t ON t.name = i.t
             JOIN bus.block b ON b.topic_no = t.no AND b.partition = i.p
                 AND b.last_offset >= i.o AND b.last_offset < i.o + p_max + 1000
-            -- What lies before the position in its block is not part of what the caller may have.
-            CROSS JOIN LATERAL (SELECT least(b.messages, b.last_offset + 1 - i.o) AS messages) wanted
             WHERE b.last_offset - b.messages < i.o + p_max) f
-        JOIN bus.block b ON (b.topic_no, b.partition, b.last_offset, b.day)
-            = (f.topic_no, f.p, f.last_offset, f.day)
-        WHERE f.so_far - f.taken < p_max ORDER BY f.n, f.last_offset;
+        JOIN bus.block b USING (topic_no, partition, last_offset, day)
+        WHERE coalesce(f.before, 0) < p_max ORDER BY f.n, f.last_offset;
     -- Looked at after the messages, so that a trim in between is noticed rather than skipped over.
     SELECT concat_ws(' ', i.t, i.p, i.o, h.first_offset, h.next_offset) INTO v_lost
         FROM unnest(p_topics, p_partitions, p_positions) AS i (t, p, o)
@@ -253,9 +249,7 @@ CREATE FUNCTION bus.trim_before(p_before date) RETURNS TABLE (day date, dropped 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' AS $$
 #variable_conflict use_column
 BEGIN
-    IF NOT EXISTS (SELECT FROM bus.day d WHERE d.day < p_before) THEN
-        RETURN;
-    END IF;
+    IF NOT EXISTS (SELECT FROM bus.day d WHERE d.day < p_before) THEN RETURN; END IF;
     -- Heads first, as append does: the drop waits for appenders, so they must not wait for us half-way.
     PERFORM FROM bus.head ORDER BY topic_no, partition FOR UPDATE;
     FOR day IN SELECT d.day FROM bus.day d WHERE d.day < p_before ORDER BY d.day LOOP
@@ -291,8 +285,7 @@ CREATE FUNCTION bus.trim() RETURNS TABLE (day date, dropped boolean, held_by tex
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bus.ensure_day(bus.today()), bus.ensure_day(bus.today() + 1);
-    RETURN QUERY SELECT * FROM bus.trim_before(
-        (bus.today() - (SELECT max(t.retention) FROM bus.topic t))::date);
+    RETURN QUERY SELECT * FROM bus.trim_before((bus.today() - (SELECT max(t.retention) FROM bus.topic t))::date);
 END $$;
 
 CREATE FUNCTION bus.forget_group(p_group text) RETURNS void
