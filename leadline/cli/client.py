@@ -77,11 +77,13 @@ class ApiClient:
         """Return the id of a lead named by its id, the beginning of its id, or its e-mail address."""
         if len(lead) == LEAD_ID_LENGTH and "@" not in lead:
             return lead
-        found = self.get("/v1/leads", q=lead, anonymous=True)["data"]
+        page = self.get("/v1/leads", q=lead, anonymous=True)
+        found = page["data"]
         if not found:
             raise CommandFailed(f"no lead has this {'e-mail address' if '@' in lead else 'id'}", CHECK_FAILED)
         if len(found) > 1:
-            raise CommandFailed(f"{lead} is not enough: {len(found)} leads begin like this", CHECK_FAILED)
+            number = f"more than {len(found)}" if page.get("next") else len(found)
+            raise CommandFailed(f"{lead} is not enough: {number} leads begin like this", CHECK_FAILED)
         return str(found[0]["lead_id"])
 
     def call(self, method: str, path: str, *, file: str | None = None, **request: Any) -> Answer:

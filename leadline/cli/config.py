@@ -124,5 +124,7 @@ def _linter(kind: Kind) -> Callable[[ConfigDocument], list[ConfigFinding]]:
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise CommandFailed(f"cannot read {file}: {unreadable}", USAGE) from unreadable
+    except OSError as unreadable:
+        raise CommandFailed(f"cannot read {file}: {unreadable.strerror}", USAGE) from unreadable
+    except UnicodeDecodeError as unreadable:
+        raise CommandFailed(f"cannot read {file}: it is not UTF-8 text", USAGE) from unreadable

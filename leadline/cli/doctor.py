@@ -82,4 +82,4 @@ def _print(checks: "list[Check]", findings: list[dict[str, Any]]) -> None:
             print(f"         -> {problem}")
     bad = sum(check.status == "failed" for check in checks) + sum(bool(f["problems"]) for f in findings)
     warned = sum(check.status == "warning" for check in checks)
-    print(f"{len(checks) + len(findings)} checks, {bad} failed, {warned} warnings")
+    print(f"{len(checks) + len(findings)} checks, {bad} failed, {warned} warning{'' if warned == 1 else 's'}")

@@ -29,8 +29,13 @@ def encode(kind: str, *values: Value) -> str:
     return base64.urlsafe_b64encode(_seal(text) + text).decode().rstrip("=")
 
 
-def decode(kind: str, cursor: str, types: Sequence[type[Value]]) -> tuple[Any, ...]:
-    """Return the values of a cursor, of the given types; raise Problem 400 `invalid_cursor` otherwise."""
+def decode(
+    kind: str, cursor: str, types: Sequence[type[Value]], *, parameter: str = "cursor"
+) -> tuple[Any, ...]:
+    """Return the values of a cursor, of the given types; raise Problem 400 `invalid_cursor` otherwise.
+
+    `parameter` is what the request calls it.
+    """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         values = _open(raw, kind)
@@ -40,7 +45,7 @@ def decode(kind: str, cursor: str, types: Sequence[type[Value]]) -> tuple[Any, .
             400,
             "invalid_cursor",
             "The cursor is not one of this list; leave it out to start again.",
-            errors=[{"pointer": "/cursor", "detail": "not a cursor of this list", "in": "query"}],
+            errors=[{"pointer": f"/{parameter}", "detail": "not a cursor of this list", "in": "query"}],
         ) from None
 
 

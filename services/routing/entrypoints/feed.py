@@ -66,7 +66,7 @@ async def _start(reads: Reads, after: str | None) -> tuple[int, int, int]:
     resume = encode("feed", epoch, oldest - 1)
     if after is None:
         return epoch, oldest - 1, last
-    known_epoch, sequence = decode("feed", after, (int, int))
+    known_epoch, sequence = decode("feed", after, (int, int), parameter="after")
     if known_epoch != epoch or sequence > last:
         raise Problem(
             409, "older_epoch", "The installation was restored since; go on from `resume_after`.",
