@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -31,13 +32,19 @@ class Standalone:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._running = start(data_dir)
-        self._second = Started(data_dir / "logs", self.database_url)
         port = free_port()
-        self._second.add("second-api", ["leadline", "api", "--port", str(port)], data_dir / "second")
-        self._second.add("second-work", ["leadline", "work"], data_dir / "second")
-        self._doors = Door("api", self._running.url), Door("second-api", f"{LOOPBACK}:{port}")
-        wait_until_ready(door.url for door in self._doors)
+        with ExitStack() as started:
+            started.callback(end_database, data_dir)
+            self._running = start(data_dir)
+            started.callback(self._running.stop)
+            self._second = Started(data_dir / "logs", self.database_url)
+            started.callback(self._second.stop)
+            self._second.add("second-api", ["leadline", "api", "--port", str(port)], data_dir / "second")
+            self._second.add("second-work", ["leadline", "work"], data_dir / "second")
+            self._doors = Door("api", self._running.url), Door("second-api", f"{LOOPBACK}:{port}")
+            wait_until_ready(door.url for door in self._doors)
+            # Who ends the run in the middle of this leaves nothing behind; from here on `stop` does it.
+            started.pop_all()
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -117,18 +124,22 @@ class Apart:
         data_dir.mkdir(parents=True)
         self.data_dir = data_dir
         self._server = EmbeddedPostgres(data_dir)
-        self._url = self._server.start()
-        upgrade(self._url)
-        self._keys = asyncio.run(first_keys(self._url, data_dir)).by_scope
-        self._started = Started(data_dir, self._url)
         self._ports: dict[str, int] = {}
-        for victim, (service, roles) in APART.items():
-            arguments = [f"services.{service}"]
-            for role in roles:
-                arguments += ["--role", role]
-            self._start(victim, arguments, listens="api" in roles)
-        self._start(PAGES, ["leadline", "api"], listens=True)
-        wait_until_ready(map(self._url_of, self._ports))
+        with ExitStack() as started:
+            started.callback(self._server.stop)
+            self._url = self._server.start()
+            upgrade(self._url)
+            self._keys = asyncio.run(first_keys(self._url, data_dir)).by_scope
+            self._started = Started(data_dir, self._url)
+            started.callback(self._started.stop)
+            for victim, (service, roles) in APART.items():
+                arguments = [f"services.{service}"]
+                for role in roles:
+                    arguments += ["--role", role]
+                self._start(victim, arguments, listens="api" in roles)
+            self._start(PAGES, ["leadline", "api"], listens=True)
+            wait_until_ready(map(self._url_of, self._ports))
+            started.pop_all()
 
     def _start(self, name: str, arguments: list[str], *, listens: bool) -> None:
         if listens:
