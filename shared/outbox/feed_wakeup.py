@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from shared.db.database import Database, Transaction
-from shared.db.listen import NOTIFY, listening
+from shared.db.listen import listening
 
 
 def feed_channel(schema: str) -> str:
@@ -48,4 +48,5 @@ async def feed_hints(database: Database) -> AsyncIterator[FeedHints]:
 
 async def tell_readers(tx: Transaction) -> None:
     """Hint to the readers of all processes, once `tx` is committed, that the feed has grown."""
-    await tx.connection.execute(NOTIFY, feed_channel(tx.schema))
+    # Not `listen.NOTIFY`, which lets its transaction's commit not wait for the disk: this one numbers events.
+    await tx.connection.execute("SELECT pg_notify($1, '')", feed_channel(tx.schema))

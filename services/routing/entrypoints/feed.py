@@ -42,6 +42,7 @@ def feed_routes(reads: Reads, hints: FeedHints) -> APIRouter:
         with hints.waiting() as grown:
             while True:
                 grown.clear()
+                looked_at = loop.time()
                 epoch, start, last = await _start(reads, after)
                 found = await reads.feed(start, limit, wanted)
                 left = ends_at - loop.time()
@@ -49,7 +50,8 @@ def feed_routes(reads: Reads, hints: FeedHints) -> APIRouter:
                     break
                 with suppress(TimeoutError):
                     await asyncio.wait_for(grown.wait(), min(left, LOOK_SECONDS))
-                    await asyncio.sleep(LEAST_PAUSE_SECONDS)
+                    # At once after a rest; not at every hint where they come thick.
+                    await asyncio.sleep(max(0.0, looked_at + LEAST_PAUSE_SECONDS - loop.time()))
         # A full page ends at its last event; a short one has seen all up to the head read before it.
         seen = found[-1]["feed_seq"] if len(found) == limit else max([last, *(e["feed_seq"] for e in found)])
         return Response(

@@ -82,6 +82,8 @@ class HandoffHandler:
                 rejected.append(Rejection(record, "malformed_envelope", str(bad)))
             except msgspec.MsgspecError:
                 rejected.append(Rejection(record, "undecodable", "the value is not an opened cycle"))
+        if not messages:
+            return rejected  # most of this topic is nothing to scoring; opening an engine costs queries
         try:
             await open_cycles(messages, self.open_stores(tx), await self.open_engine(tx))
         except ConcurrentChange as change:

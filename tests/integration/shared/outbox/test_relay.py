@@ -17,7 +17,7 @@ from shared.contracts.topics import HANDOFFS
 from shared.db.database import Database
 from shared.db.role_lease import LeaseLost
 from shared.outbox.append import OutboxEvent, append
-from shared.outbox.feed_wakeup import feed_channel, feed_hints
+from shared.outbox.feed_wakeup import feed_channel, feed_hints, tell_readers
 from shared.outbox.relay import Relay, RelayOptions
 from shared.outbox.rows import MAX_BYTES, backlog, delete_old, mark_sent, select_unsent
 from shared.outbox.wakeup import relay_elsewhere
@@ -296,6 +296,12 @@ async def test_a_reader_who_waits_is_woken_by_the_relay_of_another_process(
             await add(database, [event(1)])
             await a_relay(bus, database).turn()
             await asyncio.wait_for(grown.wait(), 10)
+
+
+async def test_what_numbers_the_feed_is_on_disk_before_readers_are_told(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tell_readers(tx)
+        assert await tx.connection.fetchval("SHOW synchronous_commit") == "on"
 
 
 async def test_only_old_sent_rows_are_deleted(database: Database, bus: MemoryBus) -> None:
