@@ -33,7 +33,7 @@ class KafkaBus:
     """Topics of the registry on a cluster; nothing is created here (`leadline topics create`)."""
 
     def __init__(self, options: KafkaOptions) -> None:
-        self._options = options
+        self.options = options
         self._cluster = Cluster(options)
         self._appender = Appender(options)
         self._appends = GroupCommit(self._append, seconds=CALL_SECONDS)
@@ -53,12 +53,12 @@ class KafkaBus:
         """Join `group`; partitions come with the first polls."""
         for topic in topics:
             await self._partition_count(topic)
-        return await join(self._options, group, topics, member, self.heads)
+        return await join(self.options, group, topics, member, self.heads)
 
     async def identity(self) -> LogIdentity:
         """Return the cluster's id and the topics' ids."""
-        found = await self._cluster.describe([self._options.topic(topic.name) for topic in TOPICS])
-        names = {self._options.topic(topic.name): topic.name for topic in TOPICS}
+        found = await self._cluster.describe([self.options.topic(topic.name) for topic in TOPICS])
+        names = {self.options.topic(topic.name): topic.name for topic in TOPICS}
         self._partitions = {names[name]: topic.partitions for name, topic in found.topics.items()}
         return LogIdentity(
             found.cluster, {names[name]: topic.topic_id for name, topic in found.topics.items()}
@@ -66,7 +66,7 @@ class KafkaBus:
 
     async def heads(self, topic: str) -> Mapping[Partition, tuple[int, int]]:
         """Return (first kept offset, next offset) of each partition."""
-        name = self._options.topic(topic)
+        name = self.options.topic(topic)
         places = [TopicPartition(name, number) for number in range(await self._partition_count(topic))]
 
         async def look() -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
@@ -81,7 +81,7 @@ class KafkaBus:
         first, end = (await self.heads(place.topic))[place]
         if not first <= position <= end:
             raise OffsetOutOfRange(place, position, first, end)
-        theirs = TopicPartition(self._options.topic(place.topic), place.number)
+        theirs = TopicPartition(self.options.topic(place.topic), place.number)
 
         async def look() -> Sequence[Any]:
             reader = await self._started_reader()
@@ -116,7 +116,7 @@ class KafkaBus:
             return self._partitions[topic]
         except KeyError:
             raise UnknownTopic(
-                f"the cluster has no topic {self._options.topic(topic)!r}; has `leadline topics create` run?"
+                f"the cluster has no topic {self.options.topic(topic)!r}; has `leadline topics create` run?"
             ) from None
 
     async def _append(self, messages: Sequence[Outgoing]) -> None:
@@ -124,7 +124,7 @@ class KafkaBus:
 
     async def _started_reader(self) -> Any:
         if self._reader is None:
-            reader = AIOKafkaConsumer(**self._options.reader())
+            reader = AIOKafkaConsumer(**self.options.reader())
             try:
                 await reader.start()
             except BaseException:

@@ -9,10 +9,11 @@ from typing import Any
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from shared.bus.kafka.bus import KafkaBus
 from shared.bus.kafka.cluster import Cluster, ClusterFound
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
-from shared.contracts.topics import TOPICS, Topic
+from shared.contracts.topics import TOPICS, Topic, consumer_group
 
 # What makes an acknowledged message survive the loss of any one broker.
 WANTED_REPLICAS = 3
@@ -92,6 +93,30 @@ def problems(options: KafkaOptions, found: ClusterFound) -> Sequence[str]:
                 f"topic {name} has {there.in_sync} copies in sync: it takes no events until there are two"
             )
     return told
+
+
+async def lag(options: KafkaOptions) -> Sequence[dict[str, str | int]]:
+    """Return group, topic and how far it is behind, as the groups have told; raise BusUnavailable."""
+    bus = KafkaBus(options)
+    try:
+        async with administrator(options) as admin:
+            return [
+                {"group": group, "topic": options.topic(topic.name), "behind": behind}
+                for topic in TOPICS
+                for group in (options.prefix + consumer_group(service) for service in topic.consumers)
+                for behind in [await _behind(admin, bus, group, topic.name)]
+            ]
+    finally:
+        await bus.close()
+
+
+async def _behind(admin: Any, bus: KafkaBus, group: str, topic: str) -> int:
+    told = await in_time(admin.list_consumer_group_offsets(group))
+    reached = {(place.topic, place.partition): found.offset for place, found in told.items()}
+    return sum(
+        end - max(first, reached.get((bus.options.topic(topic), place.number), first))
+        for place, (first, end) in (await bus.heads(topic)).items()
+    )
 
 
 @asynccontextmanager
