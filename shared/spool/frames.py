@@ -1,4 +1,4 @@
-"""Records in a file: length, CRC-32, kind and payload, so that what a crash has torn is told from the rest."""
+"""Records in a file: length, CRC-32, kind and payload, so that what a crash tore is told from the rest."""
 
 import struct
 import zlib
