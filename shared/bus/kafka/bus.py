@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from shared.bus.group_commit import GroupCommit
 from shared.bus.kafka.cluster import Cluster
+from shared.bus.kafka.ending import end_consumer
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import CALL_SECONDS, KafkaOptions
-from shared.bus.kafka.producer import STOP_SECONDS, Appender
+from shared.bus.kafka.producer import Appender
 from shared.bus.kafka.subscription import join, record_of
 from shared.bus.port import (
     BusUnavailable,
@@ -128,8 +128,7 @@ class KafkaBus:
             try:
                 await reader.start()
             except BaseException:
-                with suppress(KafkaError, TimeoutError, OSError):
-                    await asyncio.wait_for(reader.stop(), STOP_SECONDS)
+                await end_consumer(reader)
                 raise
             self._reader = reader
         return self._reader
@@ -146,8 +145,7 @@ class KafkaBus:
     async def _drop_reader(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
-            with suppress(KafkaError, TimeoutError, OSError):
-                await asyncio.wait_for(reader.stop(), STOP_SECONDS)
+            await end_consumer(reader)
 
 
 @asynccontextmanager

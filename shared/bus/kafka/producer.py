@@ -2,19 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
+from shared.bus.kafka.ending import end_producer
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import CALL_SECONDS, KafkaOptions
 from shared.bus.partitioner import partition_of
 from shared.bus.port import BusUnavailable, Outgoing
-
-# Stopping waits for what is under way; a broker that is gone must not keep the process.
-STOP_SECONDS = 2.0
 
 Place = tuple[str, int]
 
@@ -41,7 +37,7 @@ class Appender:
         """End the producer, and those that are being ended."""
         self._discard()
         if self._ending:
-            await asyncio.wait(self._ending, timeout=STOP_SECONDS)
+            await asyncio.wait(self._ending)
 
     async def _send(self, messages: Sequence[Outgoing], partitions: Mapping[str, int]) -> None:
         producer = await self._started()
@@ -70,14 +66,9 @@ class Appender:
             self._end(producer)
 
     def _end(self, producer: Any) -> None:
-        task = asyncio.create_task(_stop(producer))
+        task = asyncio.create_task(end_producer(producer))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-
-
-async def _stop(producer: Any) -> None:
-    with suppress(KafkaError, TimeoutError, OSError):
-        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
 
 
 def _by_place(messages: Sequence[Outgoing], partitions: Mapping[str, int]) -> dict[Place, list[Outgoing]]:

@@ -15,13 +15,13 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
+from shared.bus.kafka.ending import end_consumer
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import BusUnavailable, Fetched, OffsetOutOfRange, Partition, Record
 
 # How often the cluster is told the group's offsets, for displays of lag; nothing here reads them.
 TELL_SECONDS = 5.0
-LEAVE_SECONDS = 3.0
 
 
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
@@ -93,8 +93,7 @@ class KafkaSubscription:
         self._assigned = frozenset()
         if self._telling is not None:
             self._telling.cancel()
-        with suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(self._consumer.stop(), LEAVE_SECONDS)
+        await end_consumer(self._consumer)
 
     def _take_over(self) -> None:
         self._seen = self._rebalances.generation
@@ -208,7 +207,6 @@ async def join(
     try:
         await in_time(consumer.start())
     except BaseException:
-        with suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(consumer.stop(), LEAVE_SECONDS)
+        await end_consumer(consumer)
         raise
     return KafkaSubscription(options, consumer, rebalances, heads)
