@@ -1,10 +1,13 @@
 """One run: traffic, reps and faults for a time, then rest, then the checks, then one line that sums up."""
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, settled
 from tests.faults.checks.scores import compare_scores
@@ -18,6 +21,7 @@ from tests.faults.journal import Journal
 from tests.faults.machine import Machine
 from tests.faults.machines import Apart, Standalone
 from tests.faults.part import Part
+from tests.faults.processes import send
 from tests.faults.reps import Desk
 from tests.faults.schedule import How, faults, outage, with_outage
 from tests.faults.steward import Steward
@@ -96,7 +100,15 @@ def run(machine_name: str, plan: Plan, folder: Path | None = None) -> Report:
         try:
             return _run(machine, plan, home)
         finally:
+            thaw(machine)
             machine.stop()
+
+
+def thaw(machine: Machine) -> None:
+    """Let go on whatever is frozen: a run may be ended in the middle of a blow."""
+    for victim in machine.victims:
+        with suppress(psutil.Error):
+            send(machine.processes(victim), signal.SIGCONT)
 
 
 def _run(machine: Machine, plan: Plan, home: Path) -> Report:
