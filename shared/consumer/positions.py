@@ -76,17 +76,21 @@ async def advance(
 ) -> dict[Partition, Position]:
     """Move the positions past `fetched`; raise Fenced unless every one was ours and contiguous.
 
-    Done before the handler runs, so that the row locks also keep a rival out until the commit.
-    `failed` counts a bug; anything else sets the count of bugs back to 0.
+    Done before the handler runs, so that the row locks also keep a rival out until the commit; taken in
+    the order in which `claim` takes them. `failed` counts a bug; anything else sets their count back to 0.
     """
     rows = await tx.connection.fetch(
-        f"UPDATE {tx.schema}.consumer_position p"
-        " SET next_offset = a.until, handled = p.handled + a.records, updated_at = statement_timestamp(),"
-        " failed_in_a_row = CASE WHEN $2 THEN p.failed_in_a_row + 1 ELSE 0 END"
+        "WITH mine AS MATERIALIZED (SELECT p.topic, p.partition, a.until, a.records"
         " FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])"
-        " AS a (topic, partition, epoch, since, until, records)"
-        " WHERE p.consumer_group = $1 AND p.topic = a.topic AND p.partition = a.partition"
+        f" AS a (topic, partition, epoch, since, until, records) JOIN {tx.schema}.consumer_position p"
+        " ON p.consumer_group = $1 AND p.topic = a.topic AND p.partition = a.partition"
         " AND p.epoch = a.epoch AND p.next_offset = a.since"
+        " ORDER BY p.topic, p.partition FOR UPDATE OF p)"
+        f" UPDATE {tx.schema}.consumer_position p"
+        " SET next_offset = m.until, handled = p.handled + m.records, updated_at = statement_timestamp(),"
+        " failed_in_a_row = CASE WHEN $2 THEN p.failed_in_a_row + 1 ELSE 0 END"
+        " FROM mine m"
+        " WHERE p.consumer_group = $1 AND p.topic = m.topic AND p.partition = m.partition"
         " RETURNING p.topic, p.partition, p.epoch, p.next_offset, p.failed_in_a_row",
         group,
         failed,
@@ -126,8 +130,11 @@ async def resume(database: Database, group: str) -> int:
     """Set the counts of bugs back, so that a consumer that stopped after too many goes on."""
     async with database.transaction() as tx:
         rows = await tx.connection.fetch(
-            f"UPDATE {tx.schema}.consumer_position SET failed_in_a_row = 0"
-            " WHERE consumer_group = $1 AND failed_in_a_row > 0 RETURNING 1",
+            "WITH stopped AS MATERIALIZED (SELECT topic, partition"
+            f" FROM {tx.schema}.consumer_position WHERE consumer_group = $1 AND failed_in_a_row > 0"
+            " ORDER BY topic, partition FOR UPDATE)"
+            f" UPDATE {tx.schema}.consumer_position p SET failed_in_a_row = 0 FROM stopped s"
+            " WHERE p.consumer_group = $1 AND p.topic = s.topic AND p.partition = s.partition RETURNING 1",
             group,
         )
     return len(rows)

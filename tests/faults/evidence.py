@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import httpx2
 
+from shared.db.embedded import EmbeddedPostgres
 from tests.faults import journal
 from tests.faults.clients import http
 from tests.faults.controller import Disturbance
@@ -71,6 +72,7 @@ class Evidence:
     disturbances: Sequence[Disturbance]
     status: Row
     reconcile: Row
+    server_log: Sequence[str] = ()
 
 
 def gather(
@@ -87,7 +89,15 @@ def gather(
             disturbances=disturbances,
             status=_get(client, machine, "/v1/status"),
             reconcile=_get(client, machine, "/v1/reconcile"),
+            server_log=list(_server_log(EmbeddedPostgres(machine.data_dir).log)),
         )
+
+
+def _server_log(path: Path) -> Iterator[str]:
+    """Return what the server said, the part that was rotated away first."""
+    for part in (path.with_suffix(".log.1"), path):
+        if part.exists():
+            yield from part.read_text(errors="replace").splitlines()
 
 
 def _get(client: httpx2.Client, machine: Machine, path: str, **parameters: Any) -> Row:

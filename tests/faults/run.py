@@ -18,7 +18,7 @@ from tests.faults.evidence import Evidence, gather, wait_until_quiet
 from tests.faults.follower import Follower
 from tests.faults.halt import HEALED_SECONDS, Halt
 from tests.faults.journal import Journal
-from tests.faults.machine import Machine
+from tests.faults.machine import Machine, query
 from tests.faults.machines import Apart, Standalone
 from tests.faults.part import Part
 from tests.faults.processes import send
@@ -111,7 +111,14 @@ def thaw(machine: Machine) -> None:
             send(machine.processes(victim), signal.SIGCONT)
 
 
+def talk_freely(url: str) -> None:
+    """Let the server log who waited for whom in a deadlock: here no person's data is in it."""
+    query(url, "ALTER SYSTEM SET log_error_verbosity = 'default'")
+    assert query(url, "SELECT pg_reload_conf()")
+
+
 def _run(machine: Machine, plan: Plan, home: Path) -> Report:
+    talk_freely(machine.database_url)
     with http(machine, "admin") as client:
         answer = client.put(
             machine.base("/v1/policies") + "/v1/policies",
@@ -174,7 +181,8 @@ def judge(evidence: Evidence, report: Report, checks: Sequence[Check] = CHECKS) 
         if found := list(check(evidence)):
             report.findings[check.__name__.replace("_", " ")] = found
     calm, disturbed = clocks.lateness(evidence)
-    after = sorted(seconds for seconds, _ in disturbed)
+    undisturbed = [seconds for seconds, _ in calm]
+    after = [seconds for seconds, _ in disturbed]
     report.counts |= {
         "events": len(arrivals.acknowledged(evidence, "event")),
         "forms": len(arrivals.acknowledged(evidence, "form")),
@@ -189,6 +197,6 @@ def judge(evidence: Evidence, report: Report, checks: Sequence[Check] = CHECKS) 
         "warnings, breaches and rungs": len(calm) + len(disturbed),
     }
     report.lateness = (
-        f"late p99 {clocks.quantile(calm, 0.99):.2f} s undisturbed ({len(calm)}),"
+        f"late p99 {clocks.quantile(undisturbed, 0.99):.2f} s undisturbed ({len(calm)}),"
         f" at most {max([0.0, *after]):.1f} s after recovery"
     )

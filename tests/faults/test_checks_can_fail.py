@@ -268,6 +268,7 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (settled.followers_miss_nothing, replace(good(), followed=["e-1", "e-2"])),
     (settled.snapshots_arrive, changed("snapshots", 0, routing_revision=1)),
     (settled.nobody_is_in_limbo, changed("leads", 0, state="nurturing")),
+    (settled.nobody_waits_in_a_ring, replace(good(), server_log=["10:00 [7] ERROR:  deadlock detected"])),
     (settled.reconcile_is_clean, replace(good(), reconcile={"findings": []})),
     (
         settled.reconcile_is_clean,

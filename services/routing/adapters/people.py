@@ -21,11 +21,11 @@ _SELECTED = ", ".join(f"{name}::text" if name == "time_off" else name for name i
 _ABSENCES = msgspec.json.Decoder(list[TimeOff])
 
 
-async def lock_teams(connection: Connection, team_ids: Sequence[str]) -> dict[str, Rotation]:
-    """Lock teams in the order of their ids; return their rotation states."""
+async def teams(connection: Connection, team_ids: Sequence[str], *, lock: bool) -> dict[str, Rotation]:
+    """Return the rotation states of teams; if asked, locked in the order of their ids."""
     rows = await connection.fetch(
         "SELECT team_id, rotation::text AS rotation FROM routing.team WHERE team_id = ANY($1::text[])"
-        " ORDER BY team_id FOR UPDATE",
+        f" ORDER BY team_id {'FOR UPDATE' if lock else ''}",
         list(team_ids),
     )
     return {row["team_id"]: _ROTATION.decode(row["rotation"]) for row in rows}
@@ -152,12 +152,17 @@ async def open_handoffs_of(connection: Connection, person_ids: Sequence[str]) ->
 
 
 async def leave_out(connection: Connection, until: Mapping[str, datetime], at: datetime) -> None:
-    """Take silent reps out of rotation until an instant, unless they are out for longer already."""
+    """Take silent reps out of rotation until an instant, unless they are out for longer already.
+
+    Those who are not locked yet are locked in the order of their ids.
+    """
     await connection.execute(
-        "UPDATE routing.person SET out_of_rotation_until = greatest(out_of_rotation_until, new.until),"
+        "WITH silent AS MATERIALIZED (SELECT person_id FROM routing.person"
+        " WHERE person_id = ANY($1::text[]) ORDER BY person_id FOR UPDATE)"
+        " UPDATE routing.person SET out_of_rotation_until = greatest(out_of_rotation_until, new.until),"
         " version = version + 1, changed_at = $3"
-        " FROM unnest($1::text[], $2::timestamptz[]) AS new (person_id, until)"
-        " WHERE person.person_id = new.person_id",
+        " FROM silent JOIN unnest($1::text[], $2::timestamptz[]) AS new (person_id, until) USING (person_id)"
+        " WHERE person.person_id = silent.person_id",
         list(until),
         list(until.values()),
         at,

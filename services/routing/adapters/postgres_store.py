@@ -65,9 +65,15 @@ class PostgresStore:
         return [lead_files.clock_of(row["body"]) for row in rows]
 
     async def roster(
-        self, policy: Policy, team_ids: Sequence[str], person_ids: Sequence[str], now: datetime
+        self,
+        policy: Policy,
+        team_ids: Sequence[str],
+        person_ids: Sequence[str],
+        now: datetime,
+        *,
+        lock: bool = True,
     ) -> Roster:
-        return await load_roster(self._connection, policy, team_ids, person_ids, now)
+        return await load_roster(self._connection, policy, team_ids, person_ids, now, lock=lock)
 
     async def people(self, person_ids: Sequence[str] | None, *, lock: bool) -> dict[str, PersonRow]:
         return await people.people(self._connection, person_ids, lock=lock)

@@ -18,12 +18,21 @@ from shared.db.database import Connection
 
 
 async def load_roster(
-    connection: Connection, policy: Policy, team_ids: Sequence[str], person_ids: Sequence[str], now: datetime
+    connection: Connection,
+    policy: Policy,
+    team_ids: Sequence[str],
+    person_ids: Sequence[str],
+    now: datetime,
+    *,
+    lock: bool,
 ) -> Roster:
-    """Lock teams and people, each in the order of their ids, and return their state."""
-    rotations = await people.lock_teams(connection, sorted(team_ids))
+    """Return the state of teams and people; with `lock`, locked before, each in the order of their ids.
+
+    A transaction may lock a roster once, after its leads and before its queues.
+    """
+    rotations = await people.teams(connection, sorted(team_ids), lock=lock)
     asked = {person.id for team_id in team_ids for person in policy.members(team_id)} | set(person_ids)
-    rows = await people.unusual(connection, sorted(asked), lock=True)
+    rows = await people.unusual(connection, sorted(asked), lock=lock)
     # Owners of accounts are read without a lock: at worst a cap of theirs is passed by one.
     owners = {account.owner for account in policy.accounts.values()} - asked
     if owners:

@@ -11,7 +11,7 @@ import structlog
 
 from services.routing.domain.sla import OUTAGE_GAP_SECONDS
 from services.routing.entrypoints.setbacks import Setbacks
-from services.routing.usecases.drain_queue import drain_page
+from services.routing.usecases.drain_queue import drain_page, rest_queue
 from services.routing.usecases.fire_clocks import fire_clocks
 from services.routing.usecases.ports import Store
 from shared.db.database import Database, Transaction
@@ -140,7 +140,9 @@ class Timers:
         try:
             while offset is not None:
                 async with self._database.transaction() as tx:
-                    offset = await drain_page(self._store_of(tx, now), queue, turn, offset)
+                    page = await drain_page(self._store_of(tx, now), queue, offset)
+                async with self._database.transaction() as tx:
+                    offset = await rest_queue(self._store_of(tx, now), queue, turn, page)
         except Exception as fault:
             if is_transient(fault):
                 raise

@@ -25,6 +25,8 @@ async def hand_over_leads(desk: Desk, store: Store) -> None:
     teams = sorted({team for fact in facts.values() for team in teams_touched(fact, desk.policy)})
     named = {fact.only_person for fact in facts.values() if fact.only_person}
     named |= {t.id for rule in desk.policy.rules for t in rule.targets if t.kind == "person"}
+    # Whom this transaction takes out of rotation is locked with the others: people have one order.
+    named |= desk.out_of_rotation.keys()
     found = await store.roster(desk.policy, teams, sorted(named), desk.now)
     # Carried on in place: a copy for each decision would cost as much as the roster is large.
     members, rotations = dict(found.members), dict(found.rotations)

@@ -52,9 +52,18 @@ class Store(Protocol):
         ...
 
     async def roster(
-        self, policy: Policy, team_ids: Sequence[str], person_ids: Sequence[str], now: datetime
+        self,
+        policy: Policy,
+        team_ids: Sequence[str],
+        person_ids: Sequence[str],
+        now: datetime,
+        *,
+        lock: bool = True,
     ) -> Roster:
-        """Lock teams, then people, and return their state. `person_ids`: people asked for by name."""
+        """Return the state of teams and people, locked in this order. `person_ids`: asked for by name.
+
+        To be locked once in a transaction, between its leads and its queues: `save` locks those.
+        """
         ...
 
     async def people(self, person_ids: Sequence[str] | None, *, lock: bool) -> dict[str, PersonRow]:

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from tests.faults.evidence import Evidence
 
+DEADLOCK_LINES = 9
+
 
 def feed_is_dense(evidence: Evidence) -> Iterator[str]:
     """Sequences from 1 without a gap, ids without a repetition."""
@@ -68,6 +70,15 @@ def reconcile_is_clean(evidence: Evidence) -> Iterator[str]:
         yield "the reconciliation had nothing to check"
 
 
+def nobody_waits_in_a_ring(evidence: Evidence) -> Iterator[str]:
+    """No deadlock: PostgreSQL resolves one only after a second, which is more than a timer has."""
+    lines = list(evidence.server_log)
+    for number, line in enumerate(lines):
+        if "deadlock detected" in line:
+            # Who waited for whom, in what statement: the lines that go with it.
+            yield "\n".join(lines[number : number + DEADLOCK_LINES])
+
+
 CHECKS = (
     feed_is_dense,
     feed_is_ordered,
@@ -75,4 +86,5 @@ CHECKS = (
     snapshots_arrive,
     nobody_is_in_limbo,
     reconcile_is_clean,
+    nobody_waits_in_a_ring,
 )

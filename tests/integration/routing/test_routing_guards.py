@@ -12,12 +12,14 @@ import pytest
 
 from services.routing.adapters.due_rows import DueRows
 from services.routing.adapters.lead_files import lock, save
+from services.routing.adapters.people import leave_out
 from services.routing.adapters.policies import PolicyShelf
 from services.routing.adapters.postgres_store import PostgresStore
 from services.routing.domain import lifecycle
+from services.routing.domain.policy import Condition, Rule, Target
 from services.routing.entrypoints.timers import Timers
 from services.routing.usecases.act_on_handoff import LeadsMoved, act_on_handoff
-from services.routing.usecases.drain_queue import drain_page
+from services.routing.usecases.drain_queue import drain_page, rest_queue
 from services.routing.usecases.receive_snapshots import receive_snapshots
 from shared.contracts import handoffs as told
 from shared.db.database import Transaction
@@ -25,6 +27,7 @@ from tests.integration.routing.desk_support import Office, a_person, a_policy, a
 from tests.support.held_up import is_held_up
 
 BY_HAND = "SELECT 1 FROM routing.lead WHERE lead_id = $1 FOR UPDATE"
+PERSON_BY_HAND = "SELECT 1 FROM routing.person WHERE person_id = $1 FOR UPDATE"
 
 
 async def test_an_act_waits_for_whoever_holds_the_lead_and_sees_what_they_did(office: Office) -> None:
@@ -68,6 +71,71 @@ async def test_leads_are_locked_in_the_order_of_their_ids(office: Office) -> Non
         )
     await both
     assert found == "SELECT 1", "ld_z is held by one who waits for ld_a"
+
+
+async def is_free(tx: Transaction, person_id: str) -> bool:
+    """Tell whether nobody holds the person; the transaction is of no use afterwards where somebody does."""
+    with suppress(asyncpg.LockNotAvailableError):
+        return bool(await tx.connection.execute(f"{PERSON_BY_HAND} NOWAIT", person_id))
+    return False
+
+
+async def test_people_are_taken_out_of_rotation_in_the_order_of_their_ids(office: Office) -> None:
+    until = {name: office.now + timedelta(days=1) for name in ("bob", "ann")}
+
+    async def both_out() -> None:
+        async with office.database.transaction() as tx:
+            await leave_out(tx.connection, until, office.now)
+
+    async with office.database.transaction() as tx:
+        await tx.connection.execute(PERSON_BY_HAND, "ann")
+        both = asyncio.create_task(both_out())
+        assert await is_held_up(both, office.database.pool)
+        found = await is_free(tx, "bob")
+    await both
+    assert found, "bob is held by one who waits for ann"
+
+
+async def test_who_is_taken_out_of_rotation_is_locked_with_the_other_people(office: Office) -> None:
+    """A ladder takes bob out and gives the lead to the team: bob is not locked after the team's people."""
+    people = {name: a_person(name) for name in ("ann", "cem")} | {"boss": a_policy().people["boss"]}
+    people["bob"] = a_person("bob", teams=("other",))
+    teams = a_policy().teams | {"other": replace(a_policy().teams["team"], id="other")}
+    to_bob = Rule("bob", Condition(), (Target("person", "bob"),))
+    first = replace(a_policy(), people=people, teams=teams)
+    await office.publish(replace(first, version="p2", rules=(to_bob, *first.rules)))
+    await office.receive(a_snapshot("ld_1"))
+    await office.publish(replace(first, version="p3"))
+    office.now += timedelta(seconds=360)
+    async with office.database.transaction() as tx:
+        await tx.connection.execute(PERSON_BY_HAND, "bob")
+        turn = asyncio.create_task(office.timers.turn(office.now))
+        assert await is_held_up(turn, office.database.pool)
+        found = await is_free(tx, "cem")
+    await turn
+    assert found, "cem is held by one who waits for bob"
+    assert (await office.lead("ld_1")).holder in ("ann", "cem")
+
+
+async def test_a_queue_goes_to_rest_without_waiting_for_teams_that_its_leads_do_not_ask_for(
+    office: Office,
+) -> None:
+    """A drain that locked more teams after those of its leads, or after a queue, would lock out of order."""
+    only_team = Rule("all", Condition(), (Target("team", "team"), Target("queue", "waiting")))
+    policy = a_policy("ann", people={"ann": a_person("ann", open_cap=0), "boss": a_policy().people["boss"]})
+    teams = policy.teams | {"other": replace(policy.teams["team"], id="other")}
+    waiting = replace(policy.queues["waiting"], teams=("other", "team"))
+    await office.publish(
+        replace(policy, version="p2", teams=teams, queues={"waiting": waiting}, rules=(only_team,))
+    )
+    await office.receive(a_snapshot("ld_1"))
+    async with office.database.transaction() as tx:
+        await tx.connection.execute("SELECT 1 FROM routing.team WHERE team_id = 'other' FOR UPDATE")
+        turn = asyncio.create_task(office.timers.turn(office.now))
+        held_up = await is_held_up(turn, office.database.pool)
+    await turn
+    assert not held_up
+    assert not await DueRows(office.database).queues(office.now), "the queue does not rest"
 
 
 async def test_the_database_refuses_a_second_open_handoff_whoever_writes_it(office: Office) -> None:
@@ -167,8 +235,10 @@ async def test_a_wake_during_a_drain_is_not_lost(office: Office) -> None:
     handoff = await office.open_handoff("ld_1")
     turns: Mapping[str, int] = dict(await DueRows(office.database).queues(office.now))
     async with office.database.transaction() as tx:
+        page = await drain_page(office.store_of(tx, office.now), "waiting", 0)
+    async with office.database.transaction() as tx:
         store = _FreedMeanwhile(tx, office, handoff)
-        assert await drain_page(store, "waiting", turns["waiting"], 0) is None
+        assert await rest_queue(store, "waiting", turns["waiting"], page) is None
     assert (await office.lead("ld_2")).holder is None
     await office.timers.turn(office.now)
     assert (await office.lead("ld_2")).holder == "ann", "nobody looked at the queue again"

@@ -96,6 +96,13 @@ MUTANTS = (
         "DID NOT RAISE .*Fenced",
     ),
     Mutant(
+        "positions moved in any order",
+        "Positions are locked in the order in which a take-over locks them: the two never wait in a ring.",
+        [Edit(POSITIONS, " ORDER BY p.topic, p.partition FOR UPDATE OF p", " FOR UPDATE OF p")],
+        f"{STOPS}::test_positions_are_moved_in_the_order_in_which_they_are_taken_over",
+        "partition 1 is held by one who waits for partition 0",
+    ),
+    Mutant(
         "positions of any log",
         "A position is of one log: on another one the same offset is another message.",
         [

@@ -5,6 +5,9 @@ from tests.mutants.mutant import Edit, Mutant
 SNAPSHOTS = "services/routing/usecases/receive_snapshots.py"
 FILES = "services/routing/adapters/lead_files.py"
 FIRE = "services/routing/usecases/fire_clocks.py"
+DRAIN = "services/routing/usecases/drain_queue.py"
+HAND_OVER = "services/routing/usecases/hand_over_leads.py"
+PEOPLE = "services/routing/adapters/people.py"
 CHECKS = "tests/integration/routing/test_routing_guards.py"
 
 LOCK = """ ORDER BY lead_id FOR UPDATE {'SKIP LOCKED' if skip else ''}","""
@@ -35,6 +38,27 @@ MUTANTS = (
         [Edit(FILES, LOCK, """ FOR UPDATE {'SKIP LOCKED' if skip else ''}",""")],
         f"{CHECKS}::test_leads_are_locked_in_the_order_of_their_ids",
         "ld_z is held by one who waits for ld_a",
+    ),
+    Mutant(
+        "people taken out of rotation in any order",
+        "People are locked in the order of their ids.",
+        [Edit(PEOPLE, " ORDER BY person_id FOR UPDATE)\"", ")\"")],
+        f"{CHECKS}::test_people_are_taken_out_of_rotation_in_the_order_of_their_ids",
+        "bob is held by one who waits for ann",
+    ),
+    Mutant(
+        "people locked twice",
+        "Whoever is taken out of rotation is locked with the people who are decided about, not after them.",
+        [Edit(HAND_OVER, "    named |= desk.out_of_rotation.keys()\n", "")],
+        f"{CHECKS}::test_who_is_taken_out_of_rotation_is_locked_with_the_other_people",
+        "cem is held by one who waits for bob",
+    ),
+    Mutant(
+        "a queue put to rest under locks",
+        "Who looks whether anybody of a queue's teams is free locks none of them.",
+        [Edit(DRAIN, "terms.now, lock=False)", "terms.now)")],
+        f"{CHECKS}::test_a_queue_goes_to_rest_without_waiting_for_teams_that_its_leads_do_not_ask_for",
+        "assert not True",
     ),
     Mutant(
         "no unique index on open hand-offs",

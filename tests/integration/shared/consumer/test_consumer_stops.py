@@ -35,6 +35,7 @@ from tests.contracts.bus.consumer_suite import (
 )
 from tests.contracts.bus.harness import TOPIC, message
 from tests.support.eventually import eventually
+from tests.support.held_up import is_held_up
 from tests.support.postgres import OpenService
 
 PLACE = Partition(TOPIC, 0)
@@ -85,6 +86,31 @@ async def test_a_batch_that_does_not_start_at_the_position_is_refused(database: 
     async with database.transaction() as tx:
         moved = await advance(tx, GROUP, [part(0, 5)], {PLACE: mine})
     assert moved[PLACE].next_offset == 5
+
+
+async def test_positions_are_moved_in_the_order_in_which_they_are_taken_over(database: Database) -> None:
+    """Whoever takes partitions over waits for who moves them, one by one: out of order both would wait."""
+    mine: dict[Partition, Position] = {}
+    for number in (1, 0):  # neither the batch nor the table has them in order
+        async with database.transaction() as tx:
+            mine |= await claim(tx, GROUP, {Partition(TOPIC, number): 0}, LOG)
+    batch = [Fetched(place, 0, 5, ()) for place in mine]
+
+    async def move() -> None:
+        async with database.transaction() as tx:
+            # Which plan is taken is the planner's business; this one comes to the rows as they lie.
+            for way in ("indexscan", "bitmapscan", "mergejoin"):
+                await tx.connection.execute(f"SET LOCAL enable_{way} = off")
+            await advance(tx, GROUP, batch, mine)
+
+    async with database.transaction() as tx:
+        by_hand = f"SELECT 1 FROM {tx.schema}.consumer_position WHERE partition = $1 FOR UPDATE"
+        await tx.connection.execute(by_hand, 0)
+        both = asyncio.create_task(move())
+        assert await is_held_up(both, database.pool)
+        (found,) = await asyncio.gather(tx.connection.execute(f"{by_hand} NOWAIT", 1), return_exceptions=True)
+    await both
+    assert found == "SELECT 1", "partition 1 is held by one who waits for partition 0"
 
 
 async def test_a_position_of_another_log_stops_the_consumer(database: Database) -> None:
