@@ -13,6 +13,7 @@ from services.scoring.adapters.keys import identity_of
 from services.scoring.adapters.postgres_models import PostgresModels
 from services.scoring.adapters.postgres_reads import PostgresReads
 from services.scoring.adapters.stores import postgres_stores
+from services.scoring.adapters.views import ScoringViews
 from services.scoring.domain.compile import CompiledModel, compile_model
 from services.scoring.domain.conditions import Test
 from services.scoring.domain.identity import Identity
@@ -23,6 +24,7 @@ from services.scoring.usecases.ports import Engine, Entry, Stores
 from services.scoring.usecases.read_activity import read_activity
 from services.scoring.usecases.record_activity import record_activity
 from services.scoring.usecases.rescore_leads import assess
+from shared.bus.memory import MemoryBus
 from shared.contracts.activity import ActivityRecorded, Context, Person
 from shared.contracts.handoffs import CycleOpened
 from shared.contracts.leads import SCORED, LeadScored
@@ -150,6 +152,11 @@ class World:
         """Return every snapshot in the outbox, in order."""
         rows = await self.fetch("SELECT payload FROM scoring.outbox WHERE type = $1 ORDER BY id", SCORED)
         return [msgspec.json.decode(row["payload"], type=LeadScored) for row in rows]
+
+    async def problems(self) -> list[str]:
+        """Return what scoring's reconciliation finds."""
+        found = await ScoringViews(self.database, MemoryBus(), self.reads()).reconcile()
+        return [f"{finding.check}: {problem}" for finding in found for problem in finding.problems]
 
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
         async with self.database.connection() as connection:

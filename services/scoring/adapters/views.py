@@ -97,6 +97,12 @@ _CHECKS: Mapping[str, tuple[str, str]] = {
                     SELECT FROM scoring.membership m WHERE m.lead_id = l.lead_id AND m.identity LIKE 'e:%'))
                 AND NOT EXISTS (SELECT FROM scoring.snapshot s WHERE s.lead_id = l.lead_id)""",
     ),
+    "routing has been told the level at which each lead stands": (
+        "SELECT count(*) FROM scoring.snapshot",
+        """SELECT 'lead ' || l.lead_id FROM scoring.snapshot s JOIN scoring.lead l ON l.lead_id = s.lead_id
+            WHERE ((s.told ->> 'enters')::boolean, (s.told ->> 'holds')::boolean)
+                <> (l.contactable AND l.enters, l.contactable AND l.holds)""",
+    ),
 }
 
 

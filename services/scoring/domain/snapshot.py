@@ -1,4 +1,8 @@
-"""When a new snapshot of a lead is due: when it tells routing something and somebody could be contacted."""
+"""When a new snapshot of a lead is due: when it tells routing something and somebody can be contacted.
+
+Of a lead whose last e-mail and phone have left it (an unmerge) that is told once, so that nobody goes on with
+what was told before.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,9 +41,9 @@ class Told:
 def due(last: Told | None, now: Told) -> str | None:
     """Return why a snapshot is due, or None.
 
-    Reasons: `first`, `cycle`, `level`, `grade`, `consent`, `membership`, `traits`, `moved`.
+    Reasons: `first`, `contact`, `cycle`, `level`, `grade`, `consent`, `membership`, `traits`, `moved`.
     """
-    if not now.contactable:
+    if not now.contactable and (last is None or not last.contactable):
         return None
     if last is None:
         return "first"
@@ -51,6 +55,7 @@ def _level(told: Told) -> tuple[object, ...]:
 
 
 _CHANGES: tuple[tuple[str, Callable[[Told, Told], bool]], ...] = (
+    ("contact", lambda last, now: last.contactable != now.contactable),
     ("cycle", lambda last, now: (last.cycle, last.cut) != (now.cycle, now.cut)),
     ("level", lambda last, now: _level(last) != _level(now)),
     ("grade", lambda last, now: last.grade != now.grade),

@@ -25,8 +25,7 @@ SELECT lead_id FROM scoring.lead WHERE model_version < (SELECT max(version) FROM
 ORDER BY model_version, lead_id LIMIT $1
 """
 _OLD_EPOCH = """
-SELECT s.lead_id FROM scoring.snapshot s JOIN scoring.lead l ON l.lead_id = s.lead_id
-WHERE s.epoch < platform.current_epoch() AND l.contactable ORDER BY s.lead_id LIMIT $1
+SELECT lead_id FROM scoring.snapshot WHERE epoch < platform.current_epoch() ORDER BY lead_id LIMIT $1
 """
 
 _POSTPONE = """

@@ -1,7 +1,7 @@
 """Score leads now, keep how they stand, tell routing what changed, arm the timer of the next change."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,13 @@ class Assessment:
         """Tell whether somebody could be contacted."""
         return bool(self.emails or self.traits.get("phone"))
 
+    @property
+    def told(self) -> Score:
+        """Return the score as routing is told it: where nobody can be contacted no level is reached."""
+        if self.contactable:
+            return self.score
+        return replace(self.score, enters=False, holds=False, level_reason=None, needs_data=False, missing=())
+
 
 async def rescore_leads(
     stores: Stores,
@@ -41,7 +48,7 @@ async def rescore_leads(
 ) -> None:
     """Score locked leads; a lead that nobody could contact only keeps its counts.
 
-    `force` announces every contactable lead, whatever changed (a new epoch).
+    `force` announces every lead that can be contacted or of which routing has heard (a new epoch).
     """
     tellable = await stores.leads.tellable(lead_ids) if lead_ids else []
     if not tellable:
@@ -53,7 +60,7 @@ async def rescore_leads(
     if not assessed:
         return
     changed = {a.inputs.lead_id: told_by(a, engine) for a in assessed}
-    telling = [a for a in assessed if _is_due(a, changed[a.inputs.lead_id], force=force)]
+    telling = [a for a in assessed if force or due(a.inputs.told, changed[a.inputs.lead_id])]
     entered = {a.inputs.lead_id: _entered_event(a, triggers or {}) for a in assessed}
     await stores.leads.stand([_standing(a, entered[a.inputs.lead_id]) for a in assessed], as_of)
     if telling:
@@ -83,7 +90,7 @@ def assess(inputs: Inputs, engine: Engine, as_of: datetime) -> Assessment:
 
 def told_by(assessment: Assessment, engine: Engine) -> Told:
     """Return what a snapshot of this assessment would tell."""
-    s, inputs = assessment.score, assessment.inputs
+    s, inputs = assessment.told, assessment.inputs
     return Told(
         fit=s.fit,
         engagement=s.engagement,
@@ -117,12 +124,6 @@ def score_lines(result: Score) -> list[ScoreLine]:
         )
         for line in result.lines
     ]
-
-
-def _is_due(assessment: Assessment, told: Told, *, force: bool) -> bool:
-    if force:
-        return told.contactable
-    return due(assessment.inputs.told, told) is not None
 
 
 def _do_not_contact(assessment: Assessment) -> bool:
@@ -162,7 +163,7 @@ def _standing(assessment: Assessment, entered_event_id: str | None) -> Standing:
 def _snapshot(
     assessment: Assessment, engine: Engine, recent: list[RecentActivity], trigger: Trigger | None
 ) -> LeadScored:
-    s, inputs = assessment.score, assessment.inputs
+    s, inputs = assessment.told, assessment.inputs
     return LeadScored(
         lead_id=inputs.lead_id,
         epoch=engine.epoch,

@@ -22,6 +22,22 @@ async def merge(world: World, one: str, other: str) -> str:
         return await merge_leads(one, other, world.stores(tx), world.engine())
 
 
+async def test_a_lead_whose_last_address_is_taken_out_is_told_once_and_enters_nothing(
+    service_database: OpenService,
+) -> None:
+    """Else routing would go on with what was told before: the address of somebody who is another lead now."""
+    world = World(await service_database("scoring"))
+    await world.record(activity(1, 1, kind="form", name="demo", user_id="x", email=ADA))
+    done = await unmerge(world, await world.lead_of("email", ADA), ADA)
+    await world.record(activity(2, 2, kind="form", name="demo", user_id="x"))
+    told = [s for s in await world.snapshots() if s.lead_id == done.lead_id]
+    assert [(s.enters, s.holds, s.person.email) for s in told] == [(True, True, ADA), (False, False, None)]
+    assert await world.problems() == []
+    await world.record(activity(3, 3, user_id="x", email=BOB))
+    (*_, latest) = [s for s in await world.snapshots() if s.lead_id == done.lead_id]
+    assert (latest.enters, latest.person.email) == (True, BOB)
+
+
 async def unmerge(world: World, lead_id: str, *emails: str) -> Unmerged:
     async with world.database.transaction() as tx:
         part = {Identity("email", email) for email in emails}

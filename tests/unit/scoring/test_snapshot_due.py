@@ -1,4 +1,4 @@
-"""A snapshot is due when it tells routing something, and not before somebody could be contacted."""
+"""A snapshot is due when it tells routing something, and not while nobody can be contacted."""
 
 import dataclasses
 from datetime import UTC, datetime
@@ -31,6 +31,13 @@ def test_the_first_snapshot_of_a_lead_is_due() -> None:
 
 def test_nothing_is_due_while_nobody_could_be_contacted() -> None:
     assert due(None, dataclasses.replace(TOLD, contactable=False)) is None
+
+
+def test_that_the_last_contact_has_left_is_told_once() -> None:
+    left = dataclasses.replace(TOLD, contactable=False)
+    assert due(TOLD, left) == "contact"
+    assert due(left, dataclasses.replace(left, grade="A1", cycle=2)) is None
+    assert due(left, TOLD) == "contact"
 
 
 def test_nothing_is_due_where_nothing_changed() -> None:
