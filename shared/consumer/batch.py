@@ -42,6 +42,14 @@ def records_of(batch: Sequence[Fetched]) -> list[Record]:
     return [record for part in batch for record in part.records]
 
 
+def by_topic(batch: Sequence[Fetched]) -> list[list[Fetched]]:
+    """Return the parts of each topic for themselves, in order within each."""
+    topics: dict[str, list[Fetched]] = {}
+    for part in batch:
+        topics.setdefault(part.partition.topic, []).append(part)
+    return list(topics.values())
+
+
 def halves(batch: Sequence[Fetched]) -> tuple[list[Fetched], list[Fetched]]:
     """Split a batch of at least two records in two; handled one after the other they keep every order."""
     if len(batch) > 1:

@@ -1,7 +1,7 @@
 """The consumer loop: a batch, its effects and the position after it are one transaction of the database.
 
 Wire it in a bootstrap: `Consumer(bus, database, group=consumer_group("scoring"), topics=[ACTIVITY.name],
-handler=handle_activity)`; it is a Runner. The handler gets batches in order within each partition.
+handler=handle_activity)`; it is a Runner. The handler gets batches of one topic, in order in each partition.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from shared.bus.port import (
     Record,
     Subscription,
 )
-from shared.consumer.batch import BatchSize, describe, halves, records_of
+from shared.consumer.batch import BatchSize, by_topic, describe, halves, records_of
 from shared.consumer.dead_letters import hold
 from shared.consumer.outcome import Handler, Rejection, Retry
 from shared.consumer.positions import Fenced, Position, WrongLog, advance, claim, count_rejected
@@ -150,8 +150,9 @@ class Consumer:
             positions, max_records=self._size.now, timeout_seconds=self._options.poll_seconds
         )
         await self._follow(self._subscription.assigned)
-        batch = [part for part in fetched if part.partition in self._claimed]
-        if batch:
+        # A transaction for each topic: one use case locks all that it needs at once, in order. Two of them
+        # after one another would lock what comes first after what comes last.
+        for batch in by_topic([part for part in fetched if part.partition in self._claimed]):
             await self._handle(batch)
 
     async def _rejoin(self) -> None:

@@ -93,14 +93,9 @@ class HandoffHandler:
 
 @dataclass(frozen=True, slots=True)
 class TopicHandler:
-    """Hands each record to the handler of its topic."""
+    """Hands a batch, which is of one topic, to the handler of that."""
 
     handlers: dict[str, ActivityHandler | HandoffHandler]
 
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> Sequence[Rejection]:
-        rejected: list[Rejection] = []
-        for name, handler in self.handlers.items():
-            mine = [record for record in records if record.partition.topic == name]
-            if mine:
-                rejected.extend(await handler(tx, mine))
-        return rejected
+        return await self.handlers[records[0].partition.topic](tx, records)

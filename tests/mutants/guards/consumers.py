@@ -96,6 +96,14 @@ MUTANTS = (
         "DID NOT RAISE .*Fenced",
     ),
     Mutant(
+        "a transaction of two topics",
+        "What two topics make a service lock is locked in two transactions: in one it would be out of order.",
+        [Edit(CONSUMER, "in by_topic([part for part in fetched if part.partition in self._claimed]):",
+              "in filter(None, [[part for part in fetched if part.partition in self._claimed]]):")],
+        "tests/integration/shared/consumer/test_lanes.py::test_a_transaction_has_messages_of_one_topic",
+        "a transaction of two topics",
+    ),
+    Mutant(
         "positions moved in any order",
         "Positions are locked in the order in which a take-over locks them: the two never wait in a ring.",
         [Edit(POSITIONS, " ORDER BY p.topic, p.partition FOR UPDATE OF p", " FOR UPDATE OF p")],

@@ -1,15 +1,18 @@
 """Lanes of one process are members of one group: they share the partitions, and end together."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 import pytest_asyncio
 
 from shared.bus.memory import MemoryBus
+from shared.bus.port import Record
 from shared.consumer.consumer import Consumer, TooManyFailures
 from shared.consumer.lanes import Lanes
-from shared.consumer.outcome import Handler
-from shared.db.database import Database
+from shared.consumer.outcome import Handler, Rejection
+from shared.contracts.topics import LEADS
+from shared.db.database import Database, Transaction
 from tests.contracts.bus.consumer_suite import GROUP, QUICK, Effects, make_seen, saw
 from tests.contracts.bus.harness import TOPIC, message
 from tests.support.eventually import eventually
@@ -54,6 +57,28 @@ async def test_one_lane_works_while_another_waits_for_its_transaction(database: 
     await eventually(saw(database, set(range(sent + 50))))
     stop.set()
     await running
+
+
+async def test_a_transaction_has_messages_of_one_topic(database: Database) -> None:
+    """What two topics make a service lock is locked in two transactions: in one it would be out of order."""
+    bus = MemoryBus({TOPIC: 2, LEADS.name: 2})
+    topics: list[set[str]] = []
+    effects = Effects()
+
+    async def handler(tx: Transaction, records: Sequence[Record]) -> Sequence[Rejection]:
+        topics.append({record.partition.topic for record in records})
+        return await effects(tx, records)
+
+    await bus.append([message(number, topic=(TOPIC, LEADS.name)[number % 2]) for number in range(20)])
+    consumer = Consumer(
+        bus, database, group=GROUP, topics=[TOPIC, LEADS.name], handler=handler, options=QUICK
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(consumer.run(stop))
+    await eventually(saw(database, set(range(20))))
+    stop.set()
+    await running
+    assert max(map(len, topics)) == 1, "a transaction of two topics"
 
 
 async def test_a_lane_that_stops_for_good_ends_the_others(database: Database) -> None:
