@@ -76,9 +76,10 @@ async def test_two_bodies_of_one_event_at_the_same_time_leave_no_stale_count(
     async with world.database.transaction() as first:
         await record_activity(higher, postgres_stores(first), world.engine())
         second = asyncio.create_task(world.store(lower))
-        assert await is_held_up(second, world.database.pool)
+        held_up = await is_held_up(second, world.database.pool)
     with pytest.raises(ConcurrentChange):
         await second
+    assert held_up, "it did not wait for the batch that stores the same event"
     await world.store(lower)
     counts = await world.fetch("SELECT owner, counted FROM scoring.signal_count")
     assert [(row["owner"], row["counted"]) for row in counts] == [(f"e:{BOB}", 1)]
