@@ -1,0 +1,41 @@
+"""Ending the library's clients in time: in order, and by force where a broker does not answer.
+
+Their own `stop` waits for what is under way and has no time limit; cut short, it leaves connections open.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+# What may still arrive by then is sent or read again by whoever comes next.
+ORDERLY_SECONDS = 2.0
+FORCED_SECONDS = 1.0
+
+
+async def end_producer(producer: Any) -> None:
+    """Flush and close; after a while close whatever is left."""
+    if not await _within(ORDERLY_SECONDS, producer.stop()):
+        await _within(FORCED_SECONDS, producer._sender.close())
+        await _within(FORCED_SECONDS, producer.client.close())
+
+
+async def end_consumer(consumer: Any) -> None:
+    """Leave the group and close; after a while close whatever is left: the session then runs out."""
+    if await _within(ORDERLY_SECONDS, consumer.stop()):
+        return
+    if consumer._fetcher is not None:
+        await _within(FORCED_SECONDS, consumer._fetcher.close())
+    await _within(FORCED_SECONDS, consumer._client.close())
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> bool:
+    """Return whether it ended by itself, well or not."""
+    try:
+        with suppress(KafkaError, OSError):
+            await asyncio.wait_for(work, seconds)
+    except TimeoutError:
+        return False
+    return True
