@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.bus.group_commit import GroupCommit
 from shared.bus.kafka.cluster import Cluster
-from shared.bus.kafka.ending import end_consumer
+from shared.bus.kafka.ending import end_consumer, start
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import CALL_SECONDS, KafkaOptions
 from shared.bus.kafka.producer import Appender
-from shared.bus.kafka.subscription import join, record_of
+from shared.bus.kafka.subscription import KafkaSubscription, join, record_of
 from shared.bus.port import (
     BusUnavailable,
     LogIdentity,
@@ -40,6 +40,7 @@ class KafkaBus:
         self._partitions: dict[str, int] = {}
         self._reader: Any = None
         self._reading = asyncio.Lock()
+        self._members: set[KafkaSubscription] = set()
 
     async def append(self, messages: Sequence[Outgoing]) -> None:
         """Append durably; concurrent calls share a sending."""
@@ -53,7 +54,10 @@ class KafkaBus:
         """Join `group`; partitions come with the first polls."""
         for topic in topics:
             await self._partition_count(topic)
-        return await join(self.options, group, topics, member, self.heads)
+        self._members = {one for one in self._members if not one.ended}
+        subscription = await join(self.options, group, topics, member, self.heads)
+        self._members.add(subscription)
+        return subscription
 
     async def identity(self) -> LogIdentity:
         """Return the cluster's id and the topics' ids."""
@@ -103,8 +107,10 @@ class KafkaBus:
         return ()
 
     async def close(self) -> None:
-        """Finish the append under way; later ones raise BusUnavailable."""
+        """Finish the append under way; later ones raise BusUnavailable. Members that are left leave."""
         await self._appends.close()
+        for member in self._members:
+            await member.leave()
         await self._appender.close()
         await self._drop_reader()
         await self._cluster.close()
@@ -126,7 +132,7 @@ class KafkaBus:
         if self._reader is None:
             reader = AIOKafkaConsumer(**self.options.reader())
             try:
-                await reader.start()
+                await start(reader.start())
             except BaseException:
                 await end_consumer(reader)
                 raise

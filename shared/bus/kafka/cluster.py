@@ -22,6 +22,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from shared.bus.kafka.ending import end_client, start
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import BusUnavailable
@@ -150,7 +151,11 @@ class Cluster:
         async with self._lock:
             if self._client is None:
                 client = AIOKafkaClient(**self._options.client())
-                await client.bootstrap()
+                try:
+                    await start(client.bootstrap())
+                except BaseException:
+                    await end_client(client)
+                    raise
                 self._client = client
         node = self._client.get_random_node()
         if node is None:
@@ -165,7 +170,7 @@ class Cluster:
 
     async def close(self) -> None:
         if self._client is not None:
-            await self._client.close()
+            await end_client(self._client)
 
 
 def _found(topic: Any) -> tuple[str, TopicFound]:

@@ -15,11 +15,23 @@ ORDERLY_SECONDS = 2.0
 FORCED_SECONDS = 1.0
 
 
+async def start(work: Awaitable[None]) -> None:
+    """Await what connects; cut short, let it come to its end first: the library loses what it is opening."""
+    connecting = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting], timeout=FORCED_SECONDS)
+        if not connecting.cancel() and not connecting.cancelled():
+            connecting.exception()  # seen
+        raise
+
+
 async def end_producer(producer: Any) -> None:
     """Flush and close; after a while close whatever is left."""
     if not await _within(ORDERLY_SECONDS, producer.stop()):
         await _within(FORCED_SECONDS, producer._sender.close())
-        await _within(FORCED_SECONDS, producer.client.close())
+        await end_client(producer.client)
 
 
 async def end_consumer(consumer: Any) -> None:
@@ -28,7 +40,12 @@ async def end_consumer(consumer: Any) -> None:
         return
     if consumer._fetcher is not None:
         await _within(FORCED_SECONDS, consumer._fetcher.close())
-    await _within(FORCED_SECONDS, consumer._client.close())
+    await end_client(consumer._client)
+
+
+async def end_client(client: Any) -> None:
+    """Close the connections, whether or not they answer."""
+    await _within(FORCED_SECONDS, client.close())
 
 
 async def _within(seconds: float, work: Awaitable[Any]) -> bool:

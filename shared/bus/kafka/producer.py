@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from shared.bus.kafka.ending import end_producer
+from shared.bus.kafka.ending import end_producer, start
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import CALL_SECONDS, KafkaOptions
 from shared.bus.partitioner import partition_of
@@ -41,19 +41,21 @@ class Appender:
 
     async def _send(self, messages: Sequence[Outgoing], partitions: Mapping[str, int]) -> None:
         producer = await self._started()
-        futures = [
-            await producer.send_batch(batch, self._options.topic(topic), partition=number)
-            for (topic, number), mine in _by_place(messages, partitions).items()
-            for batch in _batches(producer, mine)
-        ]
-        await asyncio.gather(*futures)
+        sent: list[asyncio.Future[Any]] = []
+        for (topic, number), mine in _by_place(messages, partitions).items():
+            for batch in _batches(producer, mine):
+                sending = await producer.send_batch(batch, self._options.topic(topic), partition=number)
+                # Where this is cut short nobody waits for it any more.
+                sending.add_done_callback(_seen)
+                sent.append(sending)
+        await asyncio.gather(*sent)
 
     async def _started(self) -> Any:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(**self._options.producer())
                 try:
-                    await producer.start()
+                    await start(producer.start())
                 except BaseException:
                     self._end(producer)
                     raise
@@ -69,6 +71,11 @@ class Appender:
         task = asyncio.create_task(end_producer(producer))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def _seen(sending: "asyncio.Future[Any]") -> None:
+    if not sending.cancelled():
+        sending.exception()
 
 
 def _by_place(messages: Sequence[Outgoing], partitions: Mapping[str, int]) -> dict[Place, list[Outgoing]]:

@@ -15,7 +15,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from shared.bus.kafka.ending import end_consumer
+from shared.bus.kafka.ending import end_consumer, start
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import BusUnavailable, Fetched, OffsetOutOfRange, Partition, Record
@@ -63,6 +63,7 @@ class KafkaSubscription:
         self._reading: dict[TopicPartition, int] = {}
         self._tell_at = time.monotonic() + TELL_SECONDS
         self._telling: asyncio.Task[None] | None = None
+        self.ended = False
 
     @property
     def assigned(self) -> frozenset[Partition]:
@@ -89,8 +90,11 @@ class KafkaSubscription:
         return self._parts(found)
 
     async def leave(self) -> None:
-        """Leave the group, so that the others need not wait for the session to end."""
+        """Leave the group, so that the others need not wait for the session to end. Done once."""
         self._assigned = frozenset()
+        if self.ended:
+            return
+        self.ended = True
         if self._telling is not None:
             self._telling.cancel()
         await end_consumer(self._consumer)
@@ -205,7 +209,7 @@ async def join(
     rebalances.consumer = consumer
     consumer.subscribe([options.topic(topic) for topic in topics], listener=rebalances)
     try:
-        await in_time(consumer.start())
+        await in_time(start(consumer.start()))
     except BaseException:
         await end_consumer(consumer)
         raise

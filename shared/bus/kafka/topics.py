@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.bus.kafka.bus import KafkaBus
 from shared.bus.kafka.cluster import Cluster, ClusterFound
+from shared.bus.kafka.ending import end_client, start
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
 from shared.contracts.topics import TOPICS, Topic, consumer_group
@@ -124,8 +125,7 @@ async def administrator(options: KafkaOptions) -> AsyncIterator[Any]:
     """Open the library's admin client; raise BusUnavailable."""
     admin = AIOKafkaAdminClient(**options.client())
     try:
-        await in_time(admin.start())
+        await in_time(start(admin.start()))
         yield admin
     finally:
-        with suppress(errors.KafkaError, OSError):
-            await admin.close()
+        await end_client(admin._client)
