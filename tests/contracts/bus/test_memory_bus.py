@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contracts.bus.adapters import MemoryHarness
-from tests.contracts.bus.port_suite import BusContract, TrimContract
+from tests.contracts.bus.port_suite import BusContract
 
 
 @pytest.fixture
@@ -11,5 +11,5 @@ def harness() -> MemoryHarness:
     return MemoryHarness()
 
 
-class TestMemoryBus(BusContract, TrimContract):
+class TestMemoryBus(BusContract):
     """Inherits the whole contract."""

@@ -1,1 +1,0 @@
-"""The bus on Apache Kafka: for those who outgrow one machine."""
