@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null && echo $$p && break; done)
 PORT ?= 8080
+KAFKA_PORT ?= 9092
 DATA_DIR ?= .data
 ARGS ?= --demo
 PYTEST_ARGS ?=
@@ -22,13 +23,21 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
-.PHONY: help run setup test unit e2e faults mutants bench check format lock clean
+.PHONY: help run kafka setup test unit e2e faults mutants bench check format lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(RUN_READY) ## start Leadline (PORT=8080 DATA_DIR=.data ARGS=--demo)
+run: $(RUN_READY) ## start Leadline (PORT=8080 DATA_DIR=.data ARGS=--demo; KAFKA=1: on a Kafka of its own)
+ifdef KAFKA
+	@$(BIN)/python -m deploy.kafka.local --directory $(DATA_DIR)/kafka --port $(KAFKA_PORT) -- \
+		$(BIN)/leadline up --port $(PORT) --data-dir $(DATA_DIR) $(ARGS)
+else
 	@exec $(BIN)/leadline up --port $(PORT) --data-dir $(DATA_DIR) $(ARGS)
+endif
+
+kafka: $(RUN_READY) ## start a real Kafka on this machine (KAFKA_PORT=9092; needs Java 17 and Maven)
+	@exec $(BIN)/python -m deploy.kafka.local --directory $(DATA_DIR)/kafka --port $(KAFKA_PORT)
 
 setup: $(DEV_READY) ## make .venv with all that development needs; the command is .venv/bin/leadline
 

@@ -16,7 +16,7 @@ from leadline.composed import ComposedApp
 from leadline.letters import Holder
 from leadline.openapi import fetch_document, merge
 from leadline.wiring import wire_all
-from shared.bus.postgres import PostgresBus
+from shared.bus.choice import open_seldom
 from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.database import Database
 from shared.db.pool import open_database
@@ -96,8 +96,7 @@ async def open_holders(settings: ServiceSettings) -> AsyncIterator[dict[ServiceN
         for service in SERVICES:
             database: Database = await open_database(small, service, application="leadline-api")
             stack.push_async_callback(database.pool.close)
-            bus = PostgresBus(database.pool)
-            stack.push_async_callback(bus.close)
+            bus = await stack.enter_async_context(open_seldom(settings, database.pool))
             holders[service] = Holder(database, bus)
         yield holders
 

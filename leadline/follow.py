@@ -6,33 +6,28 @@ Where it has come to is kept in the data directory, so a new start goes on there
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import asyncpg
 import httpx2
 import structlog
 
 from leadline.console import Line, Names, line_of, names_of, scored_line
 from leadline.runtime_file import read_private, write_private
 from leadline.standalone import Follow, Ready
-from shared.bus.blocks import unpack
+from shared.bus.choice import open_seldom, settings_of_bus
+from shared.bus.port import Bus, BusUnavailable, Partition, Record
 from shared.contracts.topics import LEADS
+from shared.db.pool import create_pool
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.4
-# The last is what a connection says that was cut in the middle of an answer.
-PASSING = (
-    httpx2.HTTPError,
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+PASSING = (httpx2.HTTPError, BusUnavailable)
 # A person cannot read more between two polls; the rest is counted.
 MOST_SCORED_LINES = 40
+MOST_READ = 500
 # Longer than a lead takes from one service to the next, short enough to watch.
 HOLD = timedelta(seconds=1.2)
 PLACE = "console.json"
@@ -42,14 +37,17 @@ def follow_leads(show: Callable[[str], None], data_dir: Path) -> Follow:
     """Return the follower that prints one line for each thing that happens to a lead."""
 
     async def follow(ready: Ready, stop: asyncio.Event) -> None:
-        follower = Follower(ready, data_dir / PLACE)
         held = Held()
-        async with httpx2.AsyncClient(
-            base_url=ready.url,
-            headers={"authorization": f"Bearer {ready.keys['read']}"},
-            timeout=5.0,
-            trust_env=False,
-        ) as http:
+        async with (
+            httpx2.AsyncClient(
+                base_url=ready.url,
+                headers={"authorization": f"Bearer {ready.keys['read']}"},
+                timeout=5.0,
+                trust_env=False,
+            ) as http,
+            opened_bus(ready.database_url) as bus,
+        ):
+            follower = Follower(bus, data_dir / PLACE)
             while not stop.is_set():
                 # The processes behind it may be starting again; the lines wait for them.
                 with contextlib.suppress(*PASSING):
@@ -62,6 +60,19 @@ def follow_leads(show: Callable[[str], None], data_dir: Path) -> Follow:
             show(text)
 
     return follow
+
+
+@contextlib.asynccontextmanager
+async def opened_bus(database_url: str) -> AsyncIterator[Bus]:
+    """Open the bus to look at, as the user of the database's URL; nothing is connected before a look."""
+    pool = await create_pool(
+        database_url, service="scoring", role=None, application="leadline-console", min_size=0, max_size=2
+    )
+    try:
+        async with open_seldom(settings_of_bus(), pool) as bus:
+            yield bus
+    finally:
+        pool.terminate()
 
 
 class Held:
@@ -84,8 +95,8 @@ class Held:
 class Follower:
     """Reads on from its place at each call of `lines`."""
 
-    def __init__(self, ready: Ready, place: Path) -> None:
-        self._database_url = ready.database_url
+    def __init__(self, bus: Bus, place: Path) -> None:
+        self._bus = bus
         self._place = place
         kept = read_private(place) or {}
         self._cursor: str | None = kept.get("cursor")
@@ -116,42 +127,29 @@ class Follower:
             self._names = names_of(people.json()) if people.is_success else self._names
         return [line for event in page["data"] if (line := line_of(event, self._names))]
 
-    def _position(self, head: asyncpg.Record) -> int:
-        """Return where to read on; a place beyond the end was kept of another database, so all is new."""
-        kept = self._positions.get(str(head["partition"]), 0)
-        first: int = head["first_offset"]
-        return kept if first <= kept <= head["next_offset"] else first
+    def _position(self, place: Partition, first: int, end: int) -> int:
+        """Return where to read on; a place beyond the end was kept of another log, so all is new."""
+        kept = self._positions.get(str(place.number), 0)
+        return kept if first <= kept <= end else first
 
     async def _scored(self) -> list[Line]:
-        connection = await asyncpg.connect(self._database_url, timeout=5)
-        try:
-            heads = await connection.fetch("SELECT * FROM bus.heads($1)", LEADS.name)
-            partitions = [head["partition"] for head in heads]
-            positions = [self._position(head) for head in heads]
-            blocks = await connection.fetch(
-                "SELECT partition, last_offset, body, appended_at FROM bus.fetch($1, $2, $3, 2000)",
-                [LEADS.name] * len(partitions),
-                partitions,
-                positions,
-            )
-        finally:
-            await connection.close()
-        wanted = dict(zip(partitions, positions, strict=True))
-        values: list[tuple[datetime, bytes]] = []
-        for block in blocks:
-            self._positions[str(block["partition"])] = block["last_offset"] + 1
-            entries = unpack(block["body"], block["last_offset"], wanted[block["partition"]])
-            values += [(block["appended_at"], value) for _, (_, _, value) in entries]
-        return _scored_lines(sorted(values, key=lambda told: told[0]))
+        records: list[Record] = []
+        for place, (first, end) in (await self._bus.heads(LEADS.name)).items():
+            at = self._position(place, first, end)
+            if at < end:
+                records += await self._bus.browse(place, at, max_records=MOST_READ)
+        for record in records:
+            self._positions[str(record.partition.number)] = record.offset + 1
+        return _scored_lines(sorted(records, key=lambda record: record.appended_at))
 
 
-def _scored_lines(values: Sequence[tuple[datetime, bytes]]) -> list[Line]:
+def _scored_lines(records: Sequence[Record]) -> list[Line]:
     lines = []
-    for appended_at, value in values:
-        message = json.loads(value)
+    for record in records:
+        message = json.loads(record.value)
         # Merges and unmerges travel on the same topic; only a snapshot has a grade.
         if "grade" in message:
-            lines.append(scored_line(message, appended_at))
+            lines.append(scored_line(message, record.appended_at))
     if len(lines) > MOST_SCORED_LINES:
         last = lines[MOST_SCORED_LINES - 1]
         more = Line(last.at, f"          ... and {len(lines) - MOST_SCORED_LINES} more scored")

@@ -20,6 +20,8 @@ from pathlib import Path
 from leadline.children import Child, ChildSpec, Pipes
 from leadline.first_keys import FirstKeys, administrator, kept_keys, store_keys
 from leadline.runtime_file import read_running
+from shared.bus.choice import describe, kafka_options, settings_of_bus
+from shared.bus.port import BusUnavailable
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
 from shared.db.pool import UnsafeServer, check_server
 from shared.db.roles import roles_sql, roles_usable
@@ -162,7 +164,7 @@ class Standalone:
     ) -> None:
         keys = kept_keys(self._options.data_dir)
         url = self._url(listener)
-        ready = Ready(url, storage.describe(), "postgres", keys.by_scope, storage.url)
+        ready = Ready(url, storage.describe(), describe(settings_of_bus()), keys.by_scope, storage.url)
         pipes = Pipes()
         try:
             # Loading their code takes the children longer than anything else: they do it meanwhile.
@@ -226,6 +228,7 @@ class Standalone:
             up_to_date = await is_up_to_date(connection)
         if not up_to_date:
             await asyncio.to_thread(_upgrade, database_url)
+        await self._prepare_bus()
         async with administrator(database_url) as connection:
             await store_keys(connection, keys)
             if not await roles_usable(connection):
@@ -234,6 +237,21 @@ class Standalone:
                     "the services share one database role; an administrator gives them their own with\n"
                     f"{roles_sql(user)}\nthen `leadline db upgrade` puts the walls up"
                 )
+
+    async def _prepare_bus(self) -> None:
+        """Create the topics that are missing on Kafka; on Postgres the migrations have declared them."""
+        settings = settings_of_bus()
+        if settings is None:
+            return
+        from shared.bus.kafka.topics import create
+
+        try:
+            await create(kafka_options(settings))
+        except BusUnavailable as away:
+            raise CannotStart(
+                f"{describe(settings)} cannot be reached: {away}",
+                "is the broker up, and LEADLINE_KAFKA_BOOTSTRAP right?",
+            ) from away
 
     async def _listener(self, stop: asyncio.Event) -> socket.socket:
         before = read_running(self._options.data_dir)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from shared.bus.choice import open_bus
 from shared.bus.port import Bus
-from shared.bus.postgres import open_postgres_bus
 from shared.clock import Clock, SystemClock
 from shared.contracts.topics import ServiceName
 from shared.db.cut_off import drop
@@ -86,7 +86,7 @@ async def open_foundation(
         database = await stack.enter_async_context(_open_database(settings, service))
         await stack.enter_async_context(relay_elsewhere(database))
         if bus is None:
-            bus = await stack.enter_async_context(_open_bus(settings, service, await _role_of(database)))
+            bus = await stack.enter_async_context(open_bus(settings, service, role=await _role_of(database)))
         keys = KeyCache(
             PostgresKeys(database),
             ttl_seconds=settings.auth_cache_seconds,
@@ -114,10 +114,3 @@ async def _role_of(database: Database) -> str | None:
     async with database.connection() as connection:
         role: str | None = await connection.fetchval("SELECT nullif(current_setting('role'), 'none')")
         return role
-
-
-@asynccontextmanager
-async def _open_bus(settings: ServiceSettings, service: ServiceName, role: str | None) -> AsyncIterator[Bus]:
-    """Open the bus that the settings name: the one place that knows which adapters there are."""
-    async with open_postgres_bus(settings.database(), service=service, role=role) as bus:
-        yield bus

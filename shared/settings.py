@@ -16,8 +16,26 @@ class ServiceSettings(BaseSettings):
         default=SecretStr("postgresql://localhost/leadline"),
         description="PostgreSQL 15 or newer, as asyncpg takes it (postgresql://user:password@host/database).",
     )
-    bus: Literal["postgres"] = Field(
-        default="postgres", description="Where messages between the services lie: a log in the same database."
+    bus: Literal["postgres", "kafka"] = Field(
+        default="postgres",
+        description="Where messages between services lie: `postgres` (a log in the database) or `kafka`.",
+    )
+    kafka_bootstrap: str = Field(
+        default="127.0.0.1:9092", description="Brokers to begin with, as host:port, separated by commas."
+    )
+    kafka_prefix: str = Field(
+        default="", description="What goes before the names of topics and groups on a cluster that is shared."
+    )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to connect to Kafka."
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="PLAIN", description="How to log on to Kafka where `kafka_security` says SASL."
+    )
+    kafka_username: str | None = Field(default=None, description="User of Kafka, for SASL.")
+    kafka_password: SecretStr | None = Field(default=None, description="Password of that user.")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="Certificates of the authority to trust, for SSL; default the system's."
     )
     data_dir: Path = Field(
         default=Path("data"),

@@ -25,6 +25,7 @@ COMMANDS = {
     "config": ("config", "Lint, push and show sources, models and policies."),
     "keys": ("keys", "Create, list and revoke API keys."),
     "db": ("db", "Upgrade, downgrade and check the database."),
+    "topics": ("topics", "Topics on Kafka: create, check, lag."),
     "deadletters": ("deadletters", "Messages that could not be handled: list, replay..."),
     "quarantine": ("quarantine", "Submissions that could not be mapped: list, repair..."),
     "events": ("events", "Follow the feed of hand-offs and SLA events."),

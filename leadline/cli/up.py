@@ -96,7 +96,7 @@ def welcome(ready: "Ready", *, demo: bool, data_dir: Path = DEFAULT_DATA_DIR) ->
         "url": ready.url,
         "form": f"{ready.url}/site/website/demo",
         "storage": ready.storage,
-        "bus": f"{ready.bus} (in the same database)",
+        "bus": ready.bus,
         **{f"{scope} key": secret for scope, secret in ready.keys.items()},
     }
     width = max(len(name) for name in facts)

@@ -62,6 +62,17 @@ INGEST_MESSAGES = Counter(
     "leadline_ingest_messages", "Messages and submissions taken in.", ["door", "outcome"], registry=REGISTRY
 )
 
+# Bytes that wait on this machine's disk since the bus or the database was away, seen every second; and
+# records that have arrived after all. Bytes that stay while the bus is back: look for `spool` in the log.
+SPOOLED_BYTES = Gauge(
+    "leadline_spooled_bytes",
+    "Bytes in the spool.",
+    ["service"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+UNSPOOLED = Counter("leadline_unspooled", "Records that left the spool.", ["service"], registry=REGISTRY)
+
 # --- Bus, outbox, consumers -----------------------------------------------------------------------------
 
 # Messages by what became of them: `handled`, `rejected` (poison), `failed` (a bug; dead-lettered), `skipped`

@@ -4,11 +4,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
+import psutil
 
+from shared.bus.kafka.bus import KafkaBus, open_kafka_bus
+from shared.bus.kafka.options import KafkaOptions
+from shared.bus.kafka.topics import administrator
 from shared.bus.memory import MemoryBus
 from shared.bus.postgres import PostgresBus, open_postgres_bus
 from tests.contracts.bus.harness import TOPIC
 from tests.support.eventually import eventually
+from tests.support.kafka import patient, quick
 
 # Short, so that a crashed member is found out soon; long enough for a slow machine to renew in time.
 LEASE_SECONDS = 0.8
@@ -102,3 +107,50 @@ async def postgres_harness(url: str, server: str) -> AsyncIterator[PostgresHarne
         made = PostgresHarness(url, stack, admin, outside)
         made.bus = await made.another()
         yield made
+
+
+class KafkaHarness:
+    """Topics of their own on a broker of the tests. `cut` freezes the broker, as a lost network does.
+
+    Members on `bus` are missed a second after their last poll, those on other handles are waited for.
+    """
+
+    bus: KafkaBus
+
+    def __init__(self, options: KafkaOptions, stack: AsyncExitStack, broker: psutil.Process) -> None:
+        self._options = options
+        self._stack = stack
+        self._broker = broker
+
+    async def another(self) -> KafkaBus:
+        return await self._stack.enter_async_context(open_kafka_bus(patient(self._options)))
+
+    async def crash(self, group: str, member: str) -> None:
+        async with administrator(self._options) as admin:
+
+            async def is_gone() -> bool:
+                (found,) = await admin.describe_consumer_groups([self._options.prefix + group])
+                ((_, _, _, _, _, members, *_),) = found.groups
+                return member not in {client_id for _, client_id, *_ in members}
+
+            condition: Callable[[], Awaitable[bool] | bool] = is_gone
+            await eventually(condition)
+
+    async def cut(self) -> None:
+        self._broker.suspend()
+
+    async def mend(self) -> None:
+        self._broker.resume()
+
+
+@asynccontextmanager
+async def kafka_harness(options: KafkaOptions, broker_pid: int) -> AsyncIterator[KafkaHarness]:
+    """Open the harness on fresh topics."""
+    broker = psutil.Process(broker_pid)
+    async with AsyncExitStack() as stack:
+        made = KafkaHarness(options, stack, broker)
+        made.bus = await stack.enter_async_context(open_kafka_bus(quick(options)))
+        try:
+            yield made
+        finally:
+            broker.resume()

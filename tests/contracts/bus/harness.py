@@ -35,6 +35,10 @@ class BusHarness(Protocol):
         """Make it reachable again."""
         ...
 
+
+class TrimmingHarness(BusHarness, Protocol):
+    """A log that drops what every group has passed, and nothing else."""
+
     async def trim(self) -> Sequence[str]:
         """Drop all that every group has passed; return what had to stay, if anything."""
         ...

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contracts.bus.adapters import MemoryHarness
-from tests.contracts.bus.port_suite import BusContract
+from tests.contracts.bus.port_suite import BusContract, TrimContract
 
 
 @pytest.fixture
@@ -11,5 +11,5 @@ def harness() -> MemoryHarness:
     return MemoryHarness()
 
 
-class TestMemoryBus(BusContract):
+class TestMemoryBus(BusContract, TrimContract):
     """Inherits the whole contract."""

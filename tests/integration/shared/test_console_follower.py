@@ -4,9 +4,8 @@ from pathlib import Path
 
 import httpx2
 
-from leadline.follow import Follower
+from leadline.follow import Follower, opened_bus
 from leadline.runtime_file import write_private
-from leadline.standalone import Ready
 
 
 async def test_a_place_of_another_database_does_not_silence_the_console(
@@ -20,7 +19,10 @@ async def test_a_place_of_another_database_does_not_silence_the_console(
         asked.append(request.url.path)
         return httpx2.Response(200, json={"data": [], "next": None})
 
-    ready = Ready("http://leadline.test", "", "postgres", {}, database_url)
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url=ready.url) as http:
-        assert await Follower(ready, place).lines(http) == []
+    transport = httpx2.MockTransport(answer)
+    async with (
+        httpx2.AsyncClient(transport=transport, base_url="http://leadline.test") as http,
+        opened_bus(database_url) as bus,
+    ):
+        assert await Follower(bus, place).lines(http) == []
     assert asked == ["/v1/events"]

@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from leadline import follow
 from leadline.console import Line
 from leadline.standalone import Ready
+from shared.bus.port import BusUnavailable
 
 
 async def test_a_connection_cut_in_the_middle_of_an_answer_is_waited_out(
@@ -19,7 +19,7 @@ async def test_a_connection_cut_in_the_middle_of_an_answer_is_waited_out(
     async def lines(_self: follow.Follower, _http: object) -> list[Line]:
         calls.append(1)
         if len(calls) == 1:
-            raise asyncpg.InternalClientError("cannot switch to state 11; another operation is in progress")
+            raise BusUnavailable("InternalClientError")
         stop.set()
         return []
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from tests.contracts.bus.adapters import PostgresHarness, postgres_harness
-from tests.contracts.bus.port_suite import BusContract
+from tests.contracts.bus.port_suite import BusContract, TrimContract
 
 
 @pytest_asyncio.fixture
@@ -14,5 +14,5 @@ async def harness(database_url: str, postgres_server: str) -> AsyncIterator[Post
         yield made
 
 
-class TestPostgresBus(BusContract):
+class TestPostgresBus(BusContract, TrimContract):
     """Inherits the whole contract."""

@@ -1,0 +1,223 @@
+"""A real Apache Kafka on this machine, without Docker: jars by Maven, KRaft, loopback only.
+
+`python -m deploy.kafka.local --directory .kafka` runs one until Ctrl-C; tests use `LocalKafka`.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+POM = Path(__file__).with_name("pom.xml")
+FETCH_SECONDS = 300.0
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+OLDEST_JAVA = 17
+# Without these the broker takes as much memory as it may; all of it fits for the topics of a test.
+JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+class KafkaMissing(RuntimeError):
+    """This machine cannot run Kafka; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One combined broker and controller; both of its listeners are on the loopback."""
+
+    number: int
+    port: int
+    controller_port: int
+
+
+def check_tools() -> None:
+    """Raise KafkaMissing unless Java 17 or newer and Maven are there."""
+    for tool in ("java", "mvn"):
+        if shutil.which(tool) is None:
+            raise KafkaMissing(f"{tool} is not installed")
+    told = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    version = told.split('"')[1].split(".")[0] if '"' in told else ""
+    if not version.isdigit() or int(version) < OLDEST_JAVA:
+        raise KafkaMissing(f"Java {OLDEST_JAVA} or newer is needed, found {version or 'none'}")
+
+
+def fetch_jars(directory: Path) -> Path:
+    """Have Maven copy the jars into `directory`, once; return the folder."""
+    marker = directory / ".complete"
+    if not marker.exists():
+        check_tools()
+        fetched = subprocess.run(
+            [
+                "mvn",
+                "-q",
+                "-B",
+                "-f",
+                str(POM),
+                "dependency:copy-dependencies",
+                f"-DoutputDirectory={directory}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=FETCH_SECONDS,
+            check=False,
+        )
+        if fetched.returncode:
+            raise KafkaMissing(f"Maven could not fetch Kafka:\n{fetched.stdout[-2000:]}")
+        marker.touch()
+    return directory
+
+
+class LocalKafka:
+    """`nodes` processes under `directory`; data stays there from one start to the next."""
+
+    def __init__(
+        self,
+        directory: Path,
+        jars: Path,
+        *,
+        nodes: int = 1,
+        settings: Sequence[str] = (),
+        ports: Sequence[int] = (),
+    ) -> None:
+        """`settings` are further lines of `server.properties`; `ports` are the brokers' (else free ones)."""
+        self.directory = directory
+        self._jars = jars
+        self._settings = tuple(settings)
+        given = (*ports, *(_free_port() for _ in range(nodes - len(ports))))
+        self.nodes = [Node(number + 1, given[number], _free_port()) for number in range(nodes)]
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients begin: every broker."""
+        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self) -> None:
+        """Format what is new, start every node, return when each takes connections."""
+        cluster = self._cluster_id()
+        for node in self.nodes:
+            self._prepare(node, cluster)
+            self.start_node(node)
+        for node in self.nodes:
+            self._wait_for(node)
+
+    def start_node(self, node: Node) -> None:
+        """Start one node that does not run."""
+        home = self._home(node)
+        with (home / "kafka.log").open("ab") as log:
+            self._running[node.number] = subprocess.Popen(
+                ["java", *JVM, *self._classpath(), "kafka.Kafka", str(home / "server.properties")],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def pid(self, node: Node) -> int:
+        """Return the process id of a node that was started."""
+        return self._running[node.number].pid
+
+    def kill(self, node: Node) -> None:
+        """End a node by SIGKILL and wait for it."""
+        self._running[node.number].kill()
+        self._running[node.number].wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End every node: in order, or by force after a while."""
+        for process in self._running.values():
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(STOP_SECONDS)
+        self._running.clear()
+
+    def wait_until_ready(self) -> None:
+        """Return when every node takes connections."""
+        for node in self.nodes:
+            self._wait_for(node)
+
+    def _home(self, node: Node) -> Path:
+        return self.directory / f"node-{node.number}"
+
+    def _classpath(self) -> list[str]:
+        return ["-cp", f"{self._jars}/*"]
+
+    def _cluster_id(self) -> str:
+        file = self.directory / "cluster-id"
+        if not file.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            command = ["java", *JVM, *self._classpath(), "kafka.tools.StorageTool", "random-uuid"]
+            made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=START_SECONDS)
+            file.write_text(made.stdout.split()[-1])
+        return file.read_text()
+
+    def _prepare(self, node: Node, cluster: str) -> None:
+        home = self._home(node)
+        fresh = not (home / "data" / "meta.properties").exists()
+        home.mkdir(parents=True, exist_ok=True)
+        properties = home / "server.properties"
+        properties.write_text("\n".join(self._properties(node)) + "\n")
+        if fresh:
+            command = ["java", *JVM, *self._classpath(), "kafka.tools.StorageTool", "format"]
+            command += ["-t", cluster, "-c", str(properties)]
+            subprocess.run(command, capture_output=True, check=True, timeout=START_SECONDS)
+
+    def _properties(self, node: Node) -> list[str]:
+        voters = ",".join(f"{one.number}@127.0.0.1:{one.controller_port}" for one in self.nodes)
+        copies = min(3, len(self.nodes))
+        return [
+            "process.roles=broker,controller",
+            f"node.id={node.number}",
+            f"controller.quorum.voters={voters}",
+            f"listeners=PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
+            f"advertised.listeners=PLAINTEXT://127.0.0.1:{node.port}",
+            "controller.listener.names=CONTROLLER",
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            f"log.dirs={self._home(node) / 'data'}",
+            "auto.create.topics.enable=false",
+            f"default.replication.factor={copies}",
+            f"min.insync.replicas={max(1, copies - 1)}",
+            f"offsets.topic.replication.factor={copies}",
+            f"transaction.state.log.replication.factor={copies}",
+            f"transaction.state.log.min.isr={max(1, copies - 1)}",
+            "offsets.topic.num.partitions=3",
+            "share.coordinator.state.topic.replication.factor=1",
+            "share.coordinator.state.topic.min.isr=1",
+            # Whoever joins a group in a test shall not wait for others that never come.
+            "group.initial.rebalance.delay.ms=0",
+            "log.segment.delete.delay.ms=0",
+            *self._settings,
+        ]
+
+    def _wait_for(self, node: Node) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            status = self._running[node.number].poll()
+            if status is not None:
+                log = (self._home(node) / "kafka.log").read_text(errors="replace")[-3000:]
+                raise RuntimeError(f"Kafka ended with {status} while it started:\n{log}")
+            try:
+                with socket.create_connection(("127.0.0.1", node.port), timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise TimeoutError(f"Kafka does not listen on port {node.port} after {START_SECONDS:.0f} s")
+
+
+def default_jars() -> Path:
+    """Return the folder for the jars that all checkouts of a user share."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "leadline" / "kafka-4.3.0"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

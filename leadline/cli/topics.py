@@ -1,0 +1,81 @@
+"""`leadline topics`: the registry's topics on Apache Kafka."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from leadline.cli.exit_codes import CHECK_FAILED, UNREACHABLE, USAGE, CommandFailed
+from leadline.cli.groups import group
+from leadline.cli.options import AsJson
+from leadline.cli.output import print_json, show, table
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from shared.bus.kafka.options import KafkaOptions
+
+app = group()
+
+
+@app.command("create")
+def create(as_json: AsJson = False) -> None:
+    """Create the topics that the cluster does not have yet; those that exist are left as they are."""
+    from shared.bus.kafka import topics
+
+    made = _ask(topics.create(_options()))
+    show({"created": list(made)}, as_json=as_json)
+
+
+@app.command("check")
+def check(as_json: AsJson = False) -> None:
+    """Compare the cluster with the registry; exit 1 where they differ or a lost broker could lose events."""
+    from shared.bus.kafka import topics
+
+    options = _options()
+    problems = topics.problems(options, _ask(topics.describe(options)))
+    if as_json:
+        print_json({"problems": problems})
+    for problem in problems if not as_json else ():
+        print(problem)
+    if problems:
+        raise typer.Exit(CHECK_FAILED)
+    if not as_json:
+        print("every topic is there as the registry wants it")
+
+
+@app.command("lag")
+def lag(as_json: AsJson = False) -> None:
+    """Show how far each group is behind, as it has told the cluster (every few seconds, for displays)."""
+    from shared.bus.kafka import topics
+
+    rows = _ask(topics.lag(_options()))
+    if as_json:
+        print_json(rows)
+    else:
+        table(rows, ["group", "topic", "behind"])
+
+
+def _options() -> "KafkaOptions":
+    from shared.bus.choice import kafka_options
+    from shared.settings import ServiceSettings
+
+    settings = ServiceSettings()
+    if settings.bus != "kafka":
+        raise CommandFailed(
+            "the bus is PostgreSQL, which has its topics from the migrations",
+            USAGE,
+            "LEADLINE_BUS=kafka LEADLINE_KAFKA_BOOTSTRAP=host:9092 leadline topics ...",
+        )
+    return kafka_options(settings)
+
+
+def _ask(question: "Coroutine[Any, Any, Any]") -> Any:
+    from shared.bus.port import BusUnavailable
+
+    try:
+        return asyncio.run(question)
+    except BusUnavailable as away:
+        raise CommandFailed(
+            f"Kafka cannot be reached ({away})", UNREACHABLE, "is LEADLINE_KAFKA_BOOTSTRAP right?"
+        ) from away

@@ -1,0 +1,58 @@
+"""Ending the library's clients in time: in order, and by force where a broker does not answer.
+
+Their own `stop` waits for what is under way and has no time limit; cut short, it leaves connections open.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+# What may still arrive by then is sent or read again by whoever comes next.
+ORDERLY_SECONDS = 2.0
+FORCED_SECONDS = 1.0
+
+
+async def start(work: Awaitable[None]) -> None:
+    """Await what connects; cut short, let it come to its end first: the library loses what it is opening."""
+    connecting = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting], timeout=FORCED_SECONDS)
+        if not connecting.cancel() and not connecting.cancelled():
+            connecting.exception()  # seen
+        raise
+
+
+async def end_producer(producer: Any) -> None:
+    """Flush and close; after a while close whatever is left."""
+    if not await _within(ORDERLY_SECONDS, producer.stop()):
+        await _within(FORCED_SECONDS, producer._sender.close())
+        await end_client(producer.client)
+
+
+async def end_consumer(consumer: Any) -> None:
+    """Leave the group and close; after a while close whatever is left: the session then runs out."""
+    if await _within(ORDERLY_SECONDS, consumer.stop()):
+        return
+    if consumer._fetcher is not None:
+        await _within(FORCED_SECONDS, consumer._fetcher.close())
+    await end_client(consumer._client)
+
+
+async def end_client(client: Any) -> None:
+    """Close the connections, whether or not they answer."""
+    await _within(FORCED_SECONDS, client.close())
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> bool:
+    """Return whether it ended by itself, well or not."""
+    try:
+        with suppress(KafkaError, OSError):
+            await asyncio.wait_for(work, seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""One call to Kafka, answered or refused in time; the library's faults become the port's exceptions."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from aiokafka import errors
+
+from shared.bus.kafka.options import CALL_SECONDS
+from shared.bus.port import BusUnavailable
+
+ResultT = TypeVar("ResultT")
+
+# Faults that no waiting mends: they are ours or the operator's, and must be seen.
+PERMANENT = (
+    errors.MessageSizeTooLargeError,
+    errors.RecordListTooLargeError,
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.UnsupportedCodecError,
+    errors.IllegalStateError,
+    errors.IllegalArgumentError,
+)
+
+
+async def in_time(work: Awaitable[ResultT], seconds: float = CALL_SECONDS) -> ResultT:
+    """Await `work`; raise BusUnavailable where it takes longer than `seconds` or the cluster is away."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except PERMANENT:
+        raise
+    except (errors.KafkaError, errors.ConsumerStoppedError, TimeoutError, OSError) as fault:
+        raise BusUnavailable(type(fault).__name__) from fault

@@ -1,0 +1,156 @@
+"""Writes records durably: fsynced before the answer, several callers to one fsync, nothing half-written."""
+
+import asyncio
+import fcntl
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from shared.spool.frames import Entry, packed
+
+log = structlog.get_logger()
+
+SUFFIX = ".spool"
+# A file is read again from its beginning after a crash in the middle of draining; small ones repeat little.
+LARGEST_FILE = 16 * 1024 * 1024
+# The promise is an answer within 5 s, also of a disk that hangs.
+WRITE_SECONDS = 4.0
+
+
+class SpoolUnavailable(Exception):
+    """The disk cannot take the record (full, read-only, hanging); nothing of it was kept."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """One caller's records as bytes, and the future it waits for."""
+
+    data: bytes
+    done: "asyncio.Future[None]"
+
+
+class OpenFile:
+    """A spool file of this process: locked for as long as it lives, so that nobody drains it meanwhile."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / f"{uuid.uuid4().hex}{SUFFIX}"
+        self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sync_directory(directory)
+        except OSError:
+            self.close()
+            self.path.unlink(missing_ok=True)
+            raise
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Write and fsync; where that fails, cut off what was written of it and raise the OSError."""
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+            os.fdatasync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += len(data)
+
+    def close(self) -> None:
+        """Give the lock up: whoever drains may take the file."""
+        os.close(self._descriptor)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Spool:
+    """Appends to a file of its own under `directory`; concurrent appends share a write and its fsync."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._file: OpenFile | None = None
+        self._waiting: list[Waiting] = []
+        self._writer: asyncio.Task[None] | None = None
+        # One thread: writes stay in order, and a disk that hangs holds up no other work of the process.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Return once the records are on disk; raise SpoolUnavailable."""
+        mine = Waiting(b"".join(map(packed, entries)), asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all())
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await mine.done
+        except TimeoutError as late:
+            raise SpoolUnavailable("the disk took too long") from late
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove(mine)
+
+    async def hand_over(self) -> None:
+        """Close the present file, so that it can be drained; the next append begins another."""
+        await self._in_thread(self._close_file)
+
+    async def close(self) -> None:
+        """Finish the write under way and close the file; what it holds is drained later, by anybody."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer], timeout=WRITE_SECONDS)
+        self._thread.submit(self._close_file)
+        self._thread.shutdown(wait=False)
+
+    async def _write_all(self) -> None:
+        while batch := self._waiting:
+            self._waiting = []
+            try:
+                await self._in_thread(self._write, b"".join(waiting.data for waiting in batch))
+            except OSError as fault:
+                log.warning("spool_cannot_write", reason=fault.strerror or type(fault).__name__)
+                refused = SpoolUnavailable(fault.strerror or "the disk refused")
+                _settle(batch, refused)
+            else:
+                _settle(batch, None)
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._file = OpenFile(self.directory)
+        try:
+            self._file.write(data)
+        except OSError:
+            # Whatever is wrong with this file, what it held before stays good and can be drained.
+            self._close_file()
+            raise
+        if self._file.size >= LARGEST_FILE:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    async def _in_thread(self, work: Callable[..., None], *arguments: bytes) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def _settle(batch: Sequence[Waiting], fault: SpoolUnavailable | None) -> None:
+    for waiting in batch:
+        if not waiting.done.done():
+            if fault is None:
+                waiting.done.set_result(None)
+            else:
+                waiting.done.set_exception(fault)

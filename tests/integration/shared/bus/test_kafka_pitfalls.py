@@ -1,0 +1,216 @@
+"""What goes wrong with a real Kafka, one pitfall a test: nothing acknowledged is lost, nothing is skipped."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from deploy.kafka.local.broker import LocalKafka
+from shared.bus.kafka.bus import open_kafka_bus
+from shared.bus.kafka.options import KafkaOptions
+from shared.bus.kafka.subscription import KafkaSubscription
+from shared.bus.kafka.topics import administrator, create, describe, problems
+from shared.bus.port import BusUnavailable, OffsetOutOfRange, Partition
+from shared.consumer.positions import WrongLog
+from shared.contracts.topics import ACTIVITY, TOPICS
+from shared.db.database import Database
+from tests.contracts.bus.adapters import KafkaHarness, kafka_harness
+from tests.contracts.bus.consumer_suite import Effects, consuming, make_seen, saw
+from tests.contracts.bus.harness import TOPIC, message, numbers, reader, settle
+from tests.support.eventually import eventually
+from tests.support.postgres import OpenService
+
+
+@pytest_asyncio.fixture
+async def harness(kafka_broker: LocalKafka, kafka_options: KafkaOptions) -> AsyncIterator[KafkaHarness]:
+    async with kafka_harness(kafka_options, kafka_broker.pid(kafka_broker.nodes[0])) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str, service_database: OpenService) -> Database:
+    await make_seen(database_url)
+    return await service_database("scoring")
+
+
+async def forget_before(options: KafkaOptions, place: Partition, offset: int) -> None:
+    """Do what retention does: drop what lies before `offset`, whoever still needs it."""
+    theirs = TopicPartition(options.topic(place.topic), place.number)
+    async with administrator(options) as admin:
+        await admin.delete_records({theirs: RecordsToDelete(before_offset=offset)})
+
+
+async def test_retention_that_overtakes_a_reader_is_an_error_and_skips_nothing(
+    harness: KafkaHarness, kafka_options: KafkaOptions
+) -> None:
+    await harness.bus.append([message(number, key="k") for number in range(20)])
+    one = await reader(harness.bus)
+    await one.until(5, max_records=5)
+    place = one.records[0].partition
+    await forget_before(kafka_options, place, 10)
+    with pytest.raises(OffsetOutOfRange) as lost:
+        await one.subscription.poll({place: 3}, max_records=5, timeout_seconds=1)
+    assert (lost.value.position, lost.value.first) == (3, 10)
+
+
+async def test_a_consumer_stops_where_retention_has_overtaken_it(
+    harness: KafkaHarness, kafka_options: KafkaOptions, database: Database
+) -> None:
+    await harness.bus.append([message(number, key="k") for number in range(10)])
+    async with consuming(harness.bus, database, Effects()):
+        await eventually(saw(database, set(range(10))))
+    await harness.bus.append([message(number, key="k") for number in range(10, 30)])
+    heads = await harness.bus.heads(TOPIC)
+    (place,) = (place for place, (_, end) in heads.items() if end == 30)
+    await forget_before(kafka_options, place, 20)
+    async with consuming(harness.bus, database, Effects(), member="c2") as task:
+        with pytest.raises(OffsetOutOfRange, match=r"position 10 is outside what is kept, 20\.\.30"):
+            await asyncio.wait_for(asyncio.shield(task), 30)
+
+
+async def test_a_consumer_stops_on_a_topic_that_was_made_anew(
+    harness: KafkaHarness, kafka_options: KafkaOptions, database: Database
+) -> None:
+    await harness.bus.append([message(number) for number in range(10)])
+    async with consuming(harness.bus, database, Effects()):
+        await eventually(saw(database, set(range(10))))
+    before = await harness.bus.identity()
+    async with administrator(kafka_options) as admin:
+        await admin.delete_topics([kafka_options.topic(TOPIC)])
+
+    async def gone() -> bool:
+        return kafka_options.topic(TOPIC) not in (await describe(kafka_options)).topics
+
+    await eventually(gone, what="the topic is deleted")
+    await create(kafka_options)
+    after = await harness.bus.identity()
+    assert (after.cluster, after.topics[TOPIC]) != (before.cluster, before.topics[TOPIC])
+    async with consuming(await harness.another(), database, Effects(), member="c2") as task:
+        with pytest.raises(WrongLog):
+            await asyncio.wait_for(asyncio.shield(task), 30)
+
+
+async def test_offsets_with_gaps_are_read_over(
+    harness: KafkaHarness, kafka_options: KafkaOptions, database: Database
+) -> None:
+    await harness.bus.append([message(number) for number in range(10)])
+    # The end of a transaction takes an offset that holds no message.
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka_options.bootstrap, transactional_id=kafka_options.prefix
+    )
+    await producer.start()
+    for number in range(10, 20):
+        async with producer.transaction():
+            await producer.send_and_wait(
+                kafka_options.topic(TOPIC), str(number).encode(), key=b"k", partition=number % 3
+            )
+    await producer.stop()
+    await harness.bus.append([message(number) for number in range(20, 30)])
+    async with consuming(harness.bus, database, Effects()):
+        await eventually(saw(database, set(range(30))))
+
+
+async def test_a_broker_that_is_killed_while_it_is_written_to_loses_nothing_acknowledged(
+    kafka_broker: LocalKafka, kafka_options: KafkaOptions
+) -> None:
+    acknowledged: list[int] = []
+    node = kafka_broker.nodes[0]
+    halt = asyncio.Event()
+
+    async with open_kafka_bus(kafka_options) as bus:
+
+        async def produce(worker: int) -> None:
+            number = worker
+            while not halt.is_set():
+                try:
+                    await bus.append([message(number), message(number + 1_000_000)])
+                except BusUnavailable:
+                    continue
+                acknowledged.extend([number, number + 1_000_000])
+                number += 8
+
+        producers = [asyncio.create_task(produce(worker)) for worker in range(8)]
+        await eventually(lambda: len(acknowledged) > 200, timeout_seconds=20)
+        kafka_broker.kill(node)
+        before = len(acknowledged)
+        kafka_broker.start_node(node)
+        await asyncio.to_thread(kafka_broker.wait_until_ready)
+        await eventually(lambda: len(acknowledged) > before + 200, timeout_seconds=60)
+        halt.set()
+        await asyncio.wait(producers)
+        one = await reader(bus)
+        read = await one.until(len(set(acknowledged)), max_records=500)
+    assert set(acknowledged) <= set(read)
+
+
+async def test_members_that_come_and_go_all_the_time_lose_nothing(
+    harness: KafkaHarness, database: Database
+) -> None:
+    async with consuming(await harness.another(), database, Effects(), member="steady"):
+        for number in range(6):
+            bus = await harness.another()
+            async with consuming(bus, database, Effects(), member=f"passing-{number}") as passing:
+                await harness.bus.append([message(10 * number + one) for one in range(10)])
+                if number % 2:
+                    passing.cancel()
+        await eventually(saw(database, set(range(60))), timeout_seconds=60)
+
+
+async def test_telling_the_group_s_offsets_may_hang_without_holding_anything_up(
+    harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.bus.kafka.subscription.TELL_SECONDS", 0.2)
+    one = await reader(harness.bus)
+    await settle(one)
+    assert isinstance(one.subscription, KafkaSubscription)
+    asked = asyncio.Event()
+
+    async def hang(_offsets: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    one.subscription._consumer.commit = hang
+    one.subscription._tell_at = 0.0
+    await harness.bus.append([message(number) for number in range(20)])
+    assert sorted(await one.until(20)) == list(range(20))
+    assert asked.is_set()
+
+
+async def test_what_the_cluster_lacks_is_named(kafka_bootstrap: str) -> None:
+    nowhere = KafkaOptions(kafka_bootstrap, prefix="nowhere.")
+    told = problems(nowhere, await describe(nowhere))
+    assert told == [
+        f"topic nowhere.{topic.name} is missing; create it: leadline topics create" for topic in TOPICS
+    ]
+
+
+async def test_a_topic_with_one_copy_is_named_as_a_risk(kafka_options: KafkaOptions) -> None:
+    told = problems(kafka_options, await describe(kafka_options))
+    assert f"topic {kafka_options.topic(ACTIVITY.name)} has 1 copies" in told[0]
+
+
+async def test_topics_are_created_once(kafka_options: KafkaOptions) -> None:
+    assert await create(kafka_options) == []
+
+
+async def test_numbers_of_a_key_stay_in_order_through_a_freeze_of_the_broker(harness: KafkaHarness) -> None:
+    await harness.bus.append([message(1, key="k")])
+    await harness.cut()
+    with pytest.raises(BusUnavailable):
+        await harness.bus.append([message(2, key="k")])
+    await harness.mend()
+    await eventually(lambda: _takes(harness, 3), timeout_seconds=30, what="the broker takes messages again")
+    one = await reader(harness.bus)
+    await one.until(2)
+    assert [number for number in numbers(one.records) if number != 2] == [1, 3]
+
+
+async def _takes(harness: KafkaHarness, number: int) -> bool:
+    try:
+        await harness.bus.append([message(number, key="k")])
+    except BusUnavailable as away:
+        raise AssertionError(str(away)) from away
+    return True

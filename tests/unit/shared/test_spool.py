@@ -1,0 +1,209 @@
+"""The spool on a real file system: nothing acknowledged is lost, nothing torn is read."""
+
+import asyncio
+import errno
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.spool.drain import Drainer, NotYet, size
+from shared.spool.frames import Entry, packed, read_entries
+from shared.spool.spool import OpenFile, Spool, SpoolUnavailable
+
+ENTRIES = st.lists(
+    st.builds(Entry, st.sampled_from(["activity", "form", ""]), st.binary(max_size=60)), max_size=6
+)
+
+
+class Place:
+    """Where records belong: away as long as it is told so; it may also fail after some have arrived."""
+
+    def __init__(self) -> None:
+        self.arrived: list[bytes] = []
+        self.away = False
+
+    async def __call__(self, records: Sequence[bytes]) -> None:
+        if self.away:
+            raise NotYet
+        self.arrived += records
+
+
+def a_drainer(spool: Spool, place: Place) -> Drainer:
+    return Drainer(spool, {"x": place}, service="test", look_seconds=0.01)
+
+
+def numbered(count: int) -> list[Entry]:
+    return [Entry("x", str(number).encode()) for number in range(count)]
+
+
+@given(ENTRIES, st.data())
+def test_what_is_whole_is_read_and_what_is_torn_is_not(entries: list[Entry], data: st.DataObject) -> None:
+    frames = [packed(entry) for entry in entries]
+    whole = b"".join(frames)
+    cut = data.draw(st.integers(0, len(whole)))
+    ends = [sum(map(len, frames[: number + 1])) for number in range(len(frames))]
+    found = list(read_entries(io.BytesIO(whole[:cut])))
+    assert found == [(end, entry) for end, entry in zip(ends, entries, strict=True) if end <= cut]
+
+
+@given(ENTRIES, st.data())
+def test_a_record_with_a_wrong_bit_is_never_taken_for_a_right_one(
+    entries: list[Entry], data: st.DataObject
+) -> None:
+    whole = bytearray(b"".join(map(packed, entries)))
+    if whole:
+        at = data.draw(st.integers(0, len(whole) - 1))
+        whole[at] ^= 1 << data.draw(st.integers(0, 7))
+    found = [entry for _, entry in read_entries(io.BytesIO(bytes(whole)))]
+    assert found == entries[: len(found)]
+
+
+async def test_what_is_spooled_arrives_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    spool, place = Spool(tmp_path), Place()
+    for entry in numbered(500):
+        await spool.append([entry])
+    assert await a_drainer(spool, place).turn() == 500
+    assert place.arrived == [entry.payload for entry in numbered(500)]
+    assert size(tmp_path) == 0
+    await spool.close()
+
+
+async def test_callers_at_once_are_all_kept(tmp_path: Path) -> None:
+    spool, place = Spool(tmp_path), Place()
+    await asyncio.gather(*(spool.append([entry]) for entry in numbered(200)))
+    await a_drainer(spool, place).turn()
+    assert sorted(place.arrived) == sorted(entry.payload for entry in numbered(200))
+    await spool.close()
+
+
+async def test_what_cannot_arrive_yet_stays(tmp_path: Path) -> None:
+    spool, place = Spool(tmp_path), Place()
+    await spool.append(numbered(3))
+    place.away = True
+    with pytest.raises(NotYet):
+        await a_drainer(spool, place).turn()
+    place.away = False
+    await spool.append([Entry("x", b"later")])
+    await a_drainer(spool, place).turn()
+    assert sorted(place.arrived) == [b"0", b"1", b"2", b"later"]
+    await spool.close()
+
+
+async def test_a_file_that_its_writer_still_holds_is_left_alone(tmp_path: Path) -> None:
+    writer, other, place = Spool(tmp_path), Spool(tmp_path), Place()
+    await writer.append(numbered(2))
+    assert await a_drainer(other, place).turn() == 0
+    await writer.close()
+    await asyncio.to_thread(writer._thread.shutdown)
+    assert await a_drainer(other, place).turn() == 2
+
+
+async def test_a_full_disk_refuses_and_keeps_nothing_of_what_it_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, place = Spool(tmp_path), Place()
+    await spool.append([Entry("x", b"before")])
+    write, room = os.write, [10]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        room[0] -= (written := write(descriptor, data[: room[0]]))
+        return written
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(SpoolUnavailable, match="No space left"):
+            await spool.append([Entry("x", b"refused")])
+    await spool.append([Entry("x", b"after")])
+    await a_drainer(spool, place).turn()
+    assert sorted(place.arrived) == [b"after", b"before"]
+    await spool.close()
+
+
+async def test_nothing_is_acknowledged_before_it_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, synced = Spool(tmp_path), list[int]()
+    sync = os.fdatasync
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    for number, entry in enumerate(numbered(5), start=1):
+        await spool.append([entry])
+        assert synced[-1] == number * len(packed(entry))
+    await spool.close()
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from shared.spool.frames import Entry
+from shared.spool.spool import Spool
+
+async def main() -> None:
+    spool = Spool(Path(sys.argv[1]))
+    for number in range(100_000):
+        await spool.append([Entry("x", str(number).encode())])
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def acknowledged_by_a_writer_that_is_killed(directory: Path) -> int:
+    """Return the number of the last record that was acknowledged; all before it were, too."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(directory)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    with writer.stdout as told:
+        for line in told:
+            if int(line) == 200:
+                writer.kill()
+                break
+        acknowledged = 200 + len(told.readlines())
+    writer.wait(10)
+    return acknowledged
+
+
+async def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    last = await asyncio.to_thread(acknowledged_by_a_writer_that_is_killed, tmp_path)
+    spool, place = Spool(tmp_path), Place()
+    await a_drainer(spool, place).turn()
+    assert [int(record) for record in place.arrived][: last + 1] == list(range(last + 1))
+    await spool.close()
+
+
+async def test_a_torn_tail_costs_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    file = OpenFile(tmp_path)
+    file.write(packed(Entry("x", b"whole")) + packed(Entry("x", b"torn"))[:-2])
+    file.close()
+    spool, place = Spool(tmp_path), Place()
+    assert await a_drainer(spool, place).turn() == 1
+    assert place.arrived == [b"whole"]
+    assert size(tmp_path) == 0
+
+
+async def test_it_drains_by_itself_once_the_place_is_back(tmp_path: Path) -> None:
+    spool, place, stop = Spool(tmp_path), Place(), asyncio.Event()
+    place.away = True
+    running = asyncio.create_task(a_drainer(spool, place).run(stop))
+    await spool.append(numbered(3))
+    place.away = False
+    async with asyncio.timeout(5):
+        while len(place.arrived) < 3:  # noqa: ASYNC110 a bounded wait
+            await asyncio.sleep(0.005)
+    stop.set()
+    await running
+    await spool.close()
