@@ -32,6 +32,15 @@ async def end_producer(producer: Any) -> None:
     if not await _within(ORDERLY_SECONDS, producer.stop()):
         await _within(FORCED_SECONDS, producer._sender.close())
         await end_client(producer.client)
+    _look_at_unsent(producer)
+
+
+def _look_at_unsent(producer: Any) -> None:
+    """See the exceptions that the library gave to batches never sent: it made two, and callers saw one."""
+    for batches in producer._message_accumulator._batches.values():
+        for batch in batches:
+            if batch._drain_waiter.done():
+                batch._drain_waiter.exception()
 
 
 async def end_consumer(consumer: Any) -> None:
