@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 
 from leadline.first_keys import administrator
 from leadline.follow import opened_bus
+from services.ingest.adapters.views import spooled
 from shared.bus.port import Bus, BusUnavailable, UnknownTopic
 from shared.contracts.topics import TOPICS, ServiceName, Topic, consumer_group
 from shared.db import migrate
 from shared.db.roles import roles_sql, roles_usable
+from shared.spool.drain import Waiting
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -24,6 +27,9 @@ OLDEST_POSTGRES = 15
 MOST_SKEW_SECONDS = 1.0
 # A message in the log for longer than this although its group is alive is a fault, not a backlog.
 MUCH_LAG = 10_000
+# A drainer looks every second; what is still there after a minute waits for something that is away.
+LONG_SPOOLED_SECONDS = 60.0
+SPOOLED_FOR = {"activity": "the bus", "intake": "the database"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,27 @@ async def check_installation(database_url: str) -> list[Check]:
     except (OSError, asyncpg.PostgresError, TimeoutError) as gone:
         detail = f"cannot be reached ({type(gone).__name__})"
         return [Check("storage", "reachable", "failed", detail, "is the server up, and the URL right?")]
+
+
+def check_spool(data_dir: Path) -> list[Check]:
+    """Return what waits in the spool of this machine; nothing where ingest keeps none here."""
+    return [
+        _spooled(place, found)
+        for place, found in spooled(data_dir / "spool").items()
+        if (data_dir / "spool" / place).is_dir()
+    ]
+
+
+def _spooled(place: str, found: Waiting) -> Check:
+    if found.held_bytes:
+        detail = f"{found.held_bytes} bytes were refused and are held"
+        fix = "look for spool_holds_a_record in the log; ingest tries them again when it starts"
+        return Check("spool", place, "warning", detail, fix)
+    if found.oldest_seconds > LONG_SPOOLED_SECONDS:
+        detail = f"{found.bytes} bytes wait, the oldest for {found.oldest_seconds:.0f} s"
+        fix = f"is {SPOOLED_FOR[place]} back, and an ingest process running on this data folder?"
+        return Check("spool", place, "warning", detail, fix)
+    return Check("spool", place, "ok", f"{found.bytes} bytes wait" if found.bytes else "empty")
 
 
 async def _version(connection: Connection) -> Check:

@@ -33,7 +33,7 @@ def doctor(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check storage, migrations, roles, clocks, bus, quarantine and dead letters; warnings do not fail.
+    """Check storage, migrations, roles, clocks, bus, quarantine, dead letters and spool; warnings do not fail.
 
     With --url only the reconciliation of that Leadline is run, since its database is not ours to reach.
     """
@@ -57,10 +57,10 @@ def doctor(
 
 
 def _checks(database: str | None, data_dir: Path) -> "list[Check]":
-    from leadline.doctor import check_installation
+    from leadline.doctor import check_installation, check_spool
 
     with reach_database(database, data_dir) as address:
-        return asyncio.run(check_installation(address))
+        return [*asyncio.run(check_installation(address)), *check_spool(data_dir)]
 
 
 def _reconciliation(url: str | None, key: str | None, data_dir: Path) -> list[dict[str, Any]]:

@@ -1,15 +1,26 @@
 """Puts ingest together: pool, bus, doors, API, roles."""
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from services.ingest.adapters.contact_points import CONTACT
-from services.ingest.adapters.guarded_log import GuardedLog
+from services.ingest.adapters.detour import (
+    Settling,
+    SpooledIntake,
+    SpooledLog,
+    bus_drainer,
+    intake_drainer,
+)
+from services.ingest.adapters.guards import Breaker, GuardedLog, GuardedStore, Patience
+from services.ingest.adapters.last_good_sources import LastGoodSources
 from services.ingest.adapters.postgres_intake import PostgresIntakeStore
 from services.ingest.adapters.postgres_quarantine import PostgresQuarantine
 from services.ingest.adapters.postgres_sources import PostgresSourceConfigs
@@ -25,13 +36,16 @@ from services.ingest.entrypoints.tracking import FindSender, KeysUnavailable, Se
 from services.ingest.settings import IngestSettings
 from services.ingest.usecases.accept_messages import Rules
 from services.ingest.usecases.follow_sources import CurrentSources
+from services.ingest.usecases.ports import IntakeStore, Log, Reserve
 from services.ingest.usecases.push_sources import version_of
 from shared.bus.port import Bus
 from shared.clock import Clock
 from shared.db.database import Database
-from shared.foundation import Foundation, open_foundation
+from shared.foundation import Foundation, open_foundation, writable
 from shared.outbox.relay import Relay
 from shared.runtime import RoleName, Runner, WiredService
+from shared.spool.drain import Drainer, NotYet
+from shared.spool.spool import open_spool
 from shared.web.app import create_app, dispatch, limits_of
 from shared.web.auth import Authenticate
 from shared.web.problem import Problem
@@ -54,18 +68,85 @@ async def wire(
         quarantine = PostgresQuarantine(
             ground.database, outbox_kept=OUTBOX_KEPT, receipts_kept=timedelta(days=settings.receipt_days)
         )
-        parts = _Parts(settings, ground, configs, quarantine, epoch=await _epoch(ground.database))
-        yield WiredService(
-            name="ingest",
-            api=_api(parts),
-            views=IngestViews(quarantine, ground.bus),
-            roles=_roles(settings, ground),
-        )
+        last_good = LastGoodSources(settings.data_dir / "ingest-sources-last-good.yaml")
+        sources = CurrentSources(configs, last_good=last_good)
+        shape = Shape(settings.max_event_depth, settings.max_event_values)
+        async with _ways(settings, ground, sources, shape) as ways:
+            parts = _Parts(
+                settings, ground, configs, sources, shape, quarantine, ways, await _epoch(ground.database)
+            )
+            yield WiredService(
+                name="ingest",
+                api=_api(parts),
+                views=IngestViews(quarantine, ground.bus, ways.spool),
+                roles=_roles(settings, ground),
+            )
 
 
 async def _epoch(database: Database) -> int:
     async with database.connection() as connection:
         return int(await connection.fetchval("SELECT platform.current_epoch()"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """How what comes in gets to bus and database. `spool`: the folder of what goes over the disk, if any."""
+
+    log: Log
+    store: IntakeStore
+    reserve: Reserve | None = None
+    spool: Path | None = None
+
+
+@asynccontextmanager
+async def _ways(
+    settings: IngestSettings, ground: Foundation, sources: CurrentSources, shape: Shape
+) -> AsyncIterator[_Ways]:
+    store = PostgresIntakeStore(ground.database)
+    if not settings.spool:
+        breaker = Breaker("bus", Patience(settings.bus_timeout_seconds))
+        yield _Ways(GuardedLog(ground.bus, breaker), store)
+        return
+    # Nobody has to try whether it is back: the drainers find out.
+    patience = Patience(settings.spool_after_seconds, failures_to_open=1, open_seconds=math.inf)
+    to_bus, to_database = Breaker("bus", patience), Breaker("database", patience)
+    folder = settings.data_dir / "spool"
+    async with (
+        open_spool(folder / "activity", most_bytes=settings.spool_max_bytes) as activity,
+        open_spool(folder / "intake", most_bytes=settings.spool_max_bytes) as intake,
+        _running(bus_drainer(activity, ground.bus, to_bus)),
+        _running(
+            intake_drainer(
+                intake, Settling(store, sources, CONTACT, shape), to_database, partial(_look, ground.database)
+            )
+        ),
+    ):
+        yield _Ways(
+            SpooledLog(GuardedLog(ground.bus, to_bus), activity),
+            GuardedStore(store, to_database),
+            SpooledIntake(intake),
+            folder,
+        )
+
+
+@asynccontextmanager
+async def _running(drainer: Drainer) -> AsyncIterator[None]:
+    """Drain in every process of ingest, whatever its roles: what a dead one has left waits for nobody."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(drainer.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        # A batch under way is repeated by whoever drains next.
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def _look(database: Database) -> None:
+    state = await writable(database)
+    if state is not True:
+        raise NotYet(f"the database {state}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +156,48 @@ class _Parts:
     settings: IngestSettings
     ground: Foundation
     configs: PostgresSourceConfigs
+    sources: CurrentSources
+    shape: Shape
     quarantine: PostgresQuarantine
+    ways: _Ways
     epoch: int
+
+    async def ready(self) -> Mapping[str, bool | str]:
+        """Return the checks of `/readyz`: with a spool it takes in while the database is away."""
+        found = await self.ground.ready()
+        return found if self.ways.reserve is None or all(one is True for one in found.values()) else {}
 
 
 def _api(parts: _Parts) -> ASGIApp:
-    settings, ground = parts.settings, parts.ground
-    store = PostgresIntakeStore(ground.database)
-    sources = CurrentSources(parts.configs)
-    shape = Shape(settings.max_event_depth, settings.max_event_values)
+    settings, ground, ways = parts.settings, parts.ground, parts.ways
     find_sender = sender_finder(ground.keys.find)
     tracking = TrackingDoor(
         find_sender=find_sender,
-        log=GuardedLog(ground.bus, timeout_seconds=settings.bus_timeout_seconds),
-        store=store,
-        rules=Rules(CONTACT, shape, settings.max_event_bytes),
+        log=ways.log,
+        store=ways.store,
+        reserve=ways.reserve,
+        rules=Rules(CONTACT, parts.shape, settings.max_event_bytes),
         clock=ground.clock,
         epoch=parts.epoch,
         max_batch_bytes=settings.max_batch_bytes,
         max_batch_messages=settings.max_batch_messages,
     )
     forms = FormDoor(
-        sources=sources,
-        store=store,
+        sources=parts.sources,
+        store=ways.store,
+        reserve=ways.reserve,
         contact=CONTACT,
-        shape=shape,
+        shape=parts.shape,
         clock=ground.clock,
         find_sender=find_sender,
         max_bytes=settings.max_form_bytes,
     )
-    app = create_app("Leadline ingest", authenticate=ground.keys.find, ready=ground.ready)
+    app = create_app("Leadline ingest", authenticate=ground.keys.find, ready=parts.ready)
     app.paths_in_front = paths_in_front()
-    app.include_router(routes(Api(store, parts.quarantine, parts.configs, sources, CONTACT, shape)))
+    store = PostgresIntakeStore(ground.database)
+    app.include_router(
+        routes(Api(store, parts.quarantine, parts.configs, parts.sources, CONTACT, parts.shape))
+    )
     hot = hot_paths(
         tracking,
         forms,

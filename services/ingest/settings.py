@@ -27,6 +27,22 @@ class IngestSettings(ServiceSettings):
     bus_timeout_seconds: float = Field(
         default=4.0, gt=0, le=4.0, description="How long a tracking request waits for the bus before its 503."
     )
+    spool: bool = Field(
+        default=True,
+        description="Keep what comes in on disk, under the data folder, while bus or database are away. Needs"
+        " a volume that survives the process; `off`: senders hear 503 then, and try again.",
+    )
+    spool_after_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=1.5,
+        description="How long a request waits before it is spooled.",
+    )
+    spool_max_bytes: int = Field(
+        default=1024**3,
+        ge=1024**2,
+        description="Largest size of bus' and database's spool each, in bytes; then 503.",
+    )
     receipt_days: int = Field(
         default=90, ge=1, description="Days for which raw submissions and settled quarantine items are kept."
     )

@@ -62,16 +62,30 @@ INGEST_MESSAGES = Counter(
     "leadline_ingest_messages", "Messages and submissions taken in.", ["door", "outcome"], registry=REGISTRY
 )
 
-# Bytes that wait on this machine's disk since the bus or the database was away, seen every second; and
-# records that have arrived after all. Bytes that stay while the bus is back: look for `spool` in the log.
+# Requests kept on this machine's disk while the bus (`activity`) or the database (`intake`) was away, and
+# records that have arrived since. A rate of the first is an outage that senders do not feel.
+SPOOLED = Counter("leadline_spooled", "Requests kept in the spool.", ["service", "place"], registry=REGISTRY)
+UNSPOOLED = Counter(
+    "leadline_unspooled", "Records that left the spool.", ["service", "place"], registry=REGISTRY
+)
+
+# What waits there, seen every second. Bytes that stay while the bus is back: look for `spool_` in the log.
 SPOOLED_BYTES = Gauge(
     "leadline_spooled_bytes",
     "Bytes in the spool.",
-    ["service"],
+    ["service", "place"],
     registry=REGISTRY,
     multiprocess_mode="mostrecent",
 )
-UNSPOOLED = Counter("leadline_unspooled", "Records that left the spool.", ["service"], registry=REGISTRY)
+
+# What its place refused for good: a bug, told in the log. It is tried again when ingest starts the next time.
+SPOOL_HELD_BYTES = Gauge(
+    "leadline_spool_held_bytes",
+    "Bytes of spooled records that were refused.",
+    ["service", "place"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
 
 # --- Bus, outbox, consumers -----------------------------------------------------------------------------
 

@@ -1,13 +1,15 @@
 """Drains spool files: its own and those of processes that are gone, to where the records belong.
 
 A file is deleted when all of it has arrived; a crash before that sends some records twice, and their natural
-keys tell.
+keys tell. A record that its place refuses is held in a file of its own and tried again at the next start.
 """
 
 import asyncio
 import fcntl
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
@@ -15,12 +17,14 @@ from typing import BinaryIO
 import structlog
 
 from shared.observability import metrics
-from shared.spool.frames import Entry, read_entries
-from shared.spool.spool import SUFFIX, Spool, sync_directory
+from shared.spool.frames import Entry, packed, read_entries
+from shared.spool.spool import SUFFIX, OpenFile, Spool, size, sync_directory
 
 log = structlog.get_logger()
 
+HELD_SUFFIX = ".held"
 BATCH = 200
+BATCH_BYTES = 1024 * 1024
 LOOK_SECONDS = 1.0
 # After each batch it rests for as long as the batch took: live traffic has at least half of everything.
 LEAST_REST_SECONDS = 0.01
@@ -33,8 +37,15 @@ class NotYet(Exception):
     """Where the records belong cannot take them now; they stay in the spool."""
 
 
+async def _nothing() -> None:
+    """What most places need while nothing waits for them."""
+
+
 class Drainer:
-    """A Runner. `deliver` names what each kind of record is handed to."""
+    """A Runner. `deliver` names what each kind of record is handed to.
+
+    `when_empty` is awaited at each look that finds nothing to drain.
+    """
 
     def __init__(
         self,
@@ -42,27 +53,41 @@ class Drainer:
         deliver: Mapping[str, Deliver],
         *,
         service: str,
+        when_empty: Callable[[], Awaitable[None]] = _nothing,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._spool = spool
         self._deliver = deliver
         self._service = service
+        self._when_empty = when_empty
         self._look_seconds = look_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Drain until `stop`."""
+        """Drain until `stop`; a fault of the disk or of ours is logged, and tried again."""
+        _release_held(self._spool.directory)
         while not stop.is_set():
-            with suppress(NotYet):
+            try:
                 await self.turn()
-            metrics.SPOOLED_BYTES.labels(self._service).set(size(self._spool.directory))
+            except NotYet as away:
+                log.info("spool_waits", place=self._place, reason=str(away))
+            except Exception:
+                log.exception("spool_not_drained", place=self._place)
+            self._show()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._look_seconds)
 
     async def turn(self) -> int:
         """Drain what can be drained; return how many records arrived. Raises NotYet."""
-        if not any(_files(self._spool.directory)):
-            return 0
-        await self._spool.hand_over()
+        # What is written at present comes last: while its place is away it stays one file, not one a second.
+        arrived = await self._drain_all()
+        if self._spool.is_writing:
+            await self._spool.hand_over()
+            arrived += await self._drain_all()
+        if not size(self._spool.directory):
+            await self._when_empty()
+        return arrived
+
+    async def _drain_all(self) -> int:
         arrived = 0
         for path in _files(self._spool.directory):
             with _taken(path) as file:
@@ -75,14 +100,51 @@ class Drainer:
         for batch in _batches(file):
             began = asyncio.get_running_loop().time()
             for kind, entries in groupby(batch, key=lambda entry: entry.kind):
-                await self._deliver[kind]([entry.payload for entry in entries])
-            arrived += len(batch)
+                arrived += await self._hand_on(kind, list(entries))
             took = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(took, LEAST_REST_SECONDS))
         _forget(path)
-        log.info("spool_drained", records=arrived)
-        metrics.UNSPOOLED.labels(self._service).inc(arrived)
+        log.info("spool_drained", place=self._place, records=arrived)
         return arrived
+
+    async def _hand_on(self, kind: str, entries: Sequence[Entry]) -> int:
+        """Return how many arrived; those that are refused for good are held, and cost the others nothing."""
+        try:
+            await self._deliver[kind]([entry.payload for entry in entries])
+        except NotYet:
+            raise
+        except Exception:
+            if len(entries) > 1:
+                return sum([await self._hand_on(kind, [entry]) for entry in entries])
+            log.exception("spool_holds_a_record", place=self._place, kind=kind)
+            _hold(self._spool.directory, entries[0])
+            return 0
+        metrics.UNSPOOLED.labels(self._service, self._place).inc(len(entries))
+        return len(entries)
+
+    @property
+    def _place(self) -> str:
+        return self._spool.directory.name
+
+    def _show(self) -> None:
+        found = waiting(self._spool.directory)
+        metrics.SPOOLED_BYTES.labels(self._service, self._place).set(found.bytes)
+        metrics.SPOOL_HELD_BYTES.labels(self._service, self._place).set(found.held_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a spool holds: bytes on their way and for how long (seconds), and bytes that were refused."""
+
+    bytes: int
+    oldest_seconds: float
+    held_bytes: int
+
+
+def waiting(directory: Path) -> Waiting:
+    """Return what waits under `directory`, whoever wrote it; nothing where there is no such folder."""
+    ages = [time.time() - path.stat().st_mtime for path in _files(directory)]
+    return Waiting(size(directory), round(max(ages, default=0.0), 1), size(directory, HELD_SUFFIX))
 
 
 def _forget(path: Path) -> None:
@@ -90,13 +152,29 @@ def _forget(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def _hold(directory: Path, entry: Entry) -> None:
+    file = OpenFile(directory, HELD_SUFFIX)
+    try:
+        file.write(packed(entry))
+    finally:
+        file.close()
+
+
+def _release_held(directory: Path) -> None:
+    """Let what was refused be tried again: a new release may take it."""
+    for path in directory.glob(f"*{HELD_SUFFIX}"):
+        with suppress(FileNotFoundError):
+            path.rename(path.with_suffix(SUFFIX))
+
+
 def _batches(file: BinaryIO) -> Iterator[list[Entry]]:
     batch: list[Entry] = []
-    for _, entry in read_entries(file):
+    begins = 0
+    for ends, entry in read_entries(file):
         batch.append(entry)
-        if len(batch) == BATCH:
+        if len(batch) == BATCH or ends - begins >= BATCH_BYTES:
             yield batch
-            batch = []
+            batch, begins = [], ends
     if batch:
         yield batch
 
@@ -126,12 +204,3 @@ def _taken(path: Path) -> Iterator[BinaryIO | None]:
             return
         # Another one may have drained it between our opening and our lock.
         yield file if path.exists() else None
-
-
-def size(directory: Path) -> int:
-    """Return how many bytes wait under `directory`."""
-    total = 0
-    for path in directory.glob(f"*{SUFFIX}"):
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total

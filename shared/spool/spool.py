@@ -1,12 +1,13 @@
 """Writes records durably: fsynced before the answer, several callers to one fsync, nothing half-written."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,9 @@ log = structlog.get_logger()
 SUFFIX = ".spool"
 # A file is read again from its beginning after a crash in the middle of draining; small ones repeat little.
 LARGEST_FILE = 16 * 1024 * 1024
-# The promise is an answer within 5 s, also of a disk that hangs.
-WRITE_SECONDS = 4.0
+# The promise is an answer within 5 s, also of a disk that hangs, and the bus was waited for before.
+WRITE_SECONDS = 2.5
+MOST_BYTES = 1024 * 1024 * 1024
 
 
 class SpoolUnavailable(Exception):
@@ -38,8 +40,8 @@ class Waiting:
 class OpenFile:
     """A spool file of this process: locked for as long as it lives, so that nobody drains it meanwhile."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / f"{uuid.uuid4().hex}{SUFFIX}"
+    def __init__(self, directory: Path, suffix: str = SUFFIX) -> None:
+        self.path = directory / f"{uuid.uuid4().hex}{suffix}"
         self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,11 +78,24 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-class Spool:
-    """Appends to a file of its own under `directory`; concurrent appends share a write and its fsync."""
+def size(directory: Path, suffix: str = SUFFIX) -> int:
+    """Return how many bytes wait under `directory`."""
+    total = 0
+    for path in directory.glob(f"*{suffix}"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
-    def __init__(self, directory: Path) -> None:
+
+class Spool:
+    """Appends to a file of its own under `directory`; concurrent appends share a write and its fsync.
+
+    No append makes the folder, all processes together, larger than `most_bytes`.
+    """
+
+    def __init__(self, directory: Path, *, most_bytes: int = MOST_BYTES) -> None:
         self.directory = directory
+        self._most_bytes = most_bytes
         self._file: OpenFile | None = None
         self._waiting: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
@@ -101,6 +116,11 @@ class Spool:
         finally:
             with suppress(ValueError):
                 self._waiting.remove(mine)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this process has a file open, that nobody else can drain."""
+        return self._file is not None
 
     async def hand_over(self) -> None:
         """Close the present file, so that it can be drained; the next append begins another."""
@@ -129,6 +149,8 @@ class Spool:
         if self._file is None:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._file = OpenFile(self.directory)
+        if size(self.directory) + len(data) > self._most_bytes:
+            raise OSError(errno.EDQUOT, "the spool has grown to its limit")
         try:
             self._file.write(data)
         except OSError:
@@ -145,6 +167,24 @@ class Spool:
 
     async def _in_thread(self, work: Callable[..., None], *arguments: bytes) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+@asynccontextmanager
+async def open_spool(directory: Path, *, most_bytes: int = MOST_BYTES) -> AsyncIterator[Spool]:
+    """Open the spool of a folder; raise RuntimeError where nothing can be kept there, before it is needed."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, at the start
+        sync_directory(directory)
+    except OSError as fault:
+        raise RuntimeError(
+            f"cannot spool to {directory} ({fault.strerror}): mount a volume that can be written to, name"
+            " another by LEADLINE_DATA_DIR, or do without: LEADLINE_SPOOL=off"
+        ) from fault
+    spool = Spool(directory, most_bytes=most_bytes)
+    try:
+        yield spool
+    finally:
+        await spool.close()
 
 
 def _settle(batch: Sequence[Waiting], fault: SpoolUnavailable | None) -> None:

@@ -27,6 +27,8 @@ MAX_ENTRIES = 10_000
 # A look-up that takes longer counts as the database being away; then it is left alone for a moment.
 LOOKUP_SECONDS = 2.0
 AWAY_SECONDS = 1.0
+# Whoever has an answer from before waits no longer than this for a newer one.
+KNOWN_SECONDS = 0.5
 # Nearly every request counts here: not looked up by label each time.
 _FROM_CACHE = KEY_LOOKUPS.labels("cache")
 
@@ -98,6 +100,7 @@ class KeyCache:
         self._last_good: dict[bytes, ApiKey] = _load(file)
         self._running: dict[bytes, asyncio.Task[ApiKey | None]] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._away = False
         self._away_until = 0.0
 
     async def find(self, token: str) -> ApiKey:
@@ -121,16 +124,19 @@ class KeyCache:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _look_up(self, digest: bytes) -> ApiKey | None:
-        if time.monotonic() >= self._away_until:
-            try:
-                # Shared by all requests with this key, and not ended by one of them hanging up.
-                return await asyncio.shield(self._ask(digest))
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                self._away_until = time.monotonic() + AWAY_SECONDS
-                log.warning("keys.database_away", error_type=type(error).__name__)
         known = self._last_good.get(digest)
+        if time.monotonic() >= self._away_until:
+            if known is not None and self._away:
+                self._ask(digest)  # nobody waits for it: its answer is there for whoever comes later
+            else:
+                try:
+                    async with asyncio.timeout(KNOWN_SECONDS if known else None):
+                        # Shared by all requests with this key, and not ended by one of them hanging up.
+                        return await asyncio.shield(self._ask(digest))
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    self._away = True
         KEY_LOOKUPS.labels("last_good" if known else "unavailable").inc()
         if known is None:
             raise unavailable("keys_unavailable", "The API key cannot be checked now. Try again.")
@@ -150,8 +156,15 @@ class KeyCache:
             task.exception()  # seen, even if everybody who waited for it has gone
 
     async def _ask_source(self, digest: bytes) -> ApiKey | None:
-        async with asyncio.timeout(LOOKUP_SECONDS):
-            key = await self._source.find(digest)
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                key = await self._source.find(digest)
+        except Exception as error:
+            if is_transient(error):
+                self._away, self._away_until = True, time.monotonic() + AWAY_SECONDS
+                log.warning("keys.database_away", error_type=type(error).__name__)
+            raise
+        self._away = False
         KEY_LOOKUPS.labels("database").inc()
         self._store(digest, key)
         if key is not None:

@@ -28,14 +28,14 @@ from tests.e2e.doors import (
     well,
 )
 from tests.support.eventually import eventually
-from tests.support.running import RunningLeadline, end_database, start
+from tests.support.running import NO_SPOOL, RunningLeadline, end_database, start
 
 
 @pytest.fixture(scope="module")
 def leadline() -> Iterator[RunningLeadline]:
     # Outside pytest's own folder, which every pytest that starts on the machine closes to the server's user.
     with tempfile.TemporaryDirectory(prefix="leadline-faults-") as folder:
-        running = start(Path(folder) / "data")
+        running = start(Path(folder) / "data", variables=NO_SPOOL)
         try:
             yield running
         finally:

@@ -1,10 +1,8 @@
 """A disk without room for the database: 503 in time, said in `status` and `/readyz`; then all goes on."""
 
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,22 +22,10 @@ from tests.e2e.doors import (
     well,
 )
 from tests.support.eventually import eventually
-from tests.support.running import RunningLeadline, end_database, start, tell
+from tests.support.running import NO_SPOOL, RunningLeadline, end_database, start, tell
+from tests.support.small_disk import fill, small_disk
 
 DISK_BYTES = 256 * 1024 * 1024
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of its own for a folder; only who may mount one can fill it without harm to others."""
-    options = f"size={DISK_BYTES},mode=755"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "leadline", folder], check=False)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk is not allowed here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture
@@ -47,24 +33,13 @@ def leadline() -> Iterator[RunningLeadline]:
     with tempfile.TemporaryDirectory(prefix="leadline-full-") as folder:
         data = Path(folder) / "data"
         (data / "postgres").mkdir(parents=True)
-        with small_disk(data / "postgres"):
-            running = start(data)
+        with small_disk(data / "postgres", DISK_BYTES):
+            running = start(data, variables=NO_SPOOL)
             try:
                 yield running
             finally:
                 running.stop()
                 end_database(running.data_dir)
-
-
-def fill(ballast: Path) -> None:
-    """Take all the room that is left."""
-    with ballast.open("ab", buffering=0) as file:
-        for size in (1024 * 1024, 4096):
-            try:
-                while file.write(bytes(size)):
-                    pass
-            except OSError:
-                continue
 
 
 async def test_a_full_disk_takes_nothing_in_is_said_to_be_full_and_loses_nothing(

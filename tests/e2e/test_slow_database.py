@@ -21,7 +21,7 @@ from tests.e2e.doors import (
     well,
 )
 from tests.support.eventually import eventually
-from tests.support.running import RunningLeadline, start
+from tests.support.running import NO_SPOOL, RunningLeadline, start
 from tests.support.slow_proxy import SlowLine, slow_line
 
 
@@ -33,7 +33,8 @@ def slow(database_url: str) -> Iterator[tuple[RunningLeadline, SlowLine]]:
     with tempfile.TemporaryDirectory(prefix="leadline-slow-") as name:
         folder = Path(name)
         with slow_line(folder, Path(found[1]) / ".s.PGSQL.5432") as line:
-            running = start(folder / "data", "--database", database_url.replace(found[1], name))
+            url = database_url.replace(found[1], name)
+            running = start(folder / "data", "--database", url, variables=NO_SPOOL)
             try:
                 yield running, line
             finally:

@@ -72,7 +72,10 @@ class IngestWorld:
 async def ingest_world(
     url: str, data_dir: Path, *, bus: Bus | None = None, **settings: Any
 ) -> AsyncIterator[IngestWorld]:
-    """Wire ingest on a migrated database; tracking goes to a memory bus unless another is given."""
+    """Wire ingest on a migrated database; tracking goes to a memory bus unless another is given.
+
+    Without a spool unless `spool=True`: what goes wrong is then seen at the door.
+    """
     owner = await asyncpg.connect(url)
     try:
         write = await create_key(owner, name="site", scopes=["ingest"], source="shop", public=True)
@@ -80,7 +83,9 @@ async def ingest_world(
         read = await create_key(owner, name="reader", scopes=["read"])
     finally:
         await owner.close()
-    chosen = IngestSettings.model_validate({"database_url": url, "data_dir": data_dir, **settings})
+    chosen = IngestSettings.model_validate(
+        {"database_url": url, "data_dir": data_dir, "spool": False, **settings}
+    )
     used = bus or MemoryBus(gap_every=0, repeat_every=0)
     async with wire(chosen, bus=used) as service:
         transport = httpx2.ASGITransport(app=service.api)

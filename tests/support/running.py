@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,9 @@ from tests.support.eventually import eventually_sync
 
 START_SECONDS = 90.0
 STOP_SECONDS = 40.0
+NOTHING: Mapping[str, str] = {}
+# Without a spool a fault is heard at the door.
+NO_SPOOL = {"LEADLINE_SPOOL": "off"}
 
 
 @dataclass
@@ -29,6 +32,7 @@ class RunningLeadline:
     data_dir: Path
     process: "subprocess.Popen[str]"
     ready: dict[str, Any]
+    variables: Mapping[str, str] = field(default_factory=dict)
     _clients: dict[str, httpx2.Client] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,7 +103,7 @@ class RunningLeadline:
         """Start on the same folder and port after `up` was killed; keys and data are as before."""
         port = self.url.rpartition(":")[2]
         self._close_stdout()
-        again = start(self.data_dir, port=port)
+        again = start(self.data_dir, port=port, variables=self.variables)
         self.process = again.process
         assert again.ready == self.ready
 
@@ -119,8 +123,13 @@ class RunningLeadline:
         self.process.stdout.close()
 
 
-def start(data_dir: Path, *arguments: str, port: str = "0") -> RunningLeadline:
-    """Run `leadline up --json` on `data_dir` and a free port until it says that it is ready."""
+def start(
+    data_dir: Path, *arguments: str, port: str = "0", variables: Mapping[str, str] = NOTHING
+) -> RunningLeadline:
+    """Run `leadline up --json` on `data_dir` and a free port until it says that it is ready.
+
+    `variables` are settings, added to the environment.
+    """
     talk = (data_dir.parent / f"{data_dir.name}.talk").open("a")
     process = subprocess.Popen(
         [
@@ -138,7 +147,7 @@ def start(data_dir: Path, *arguments: str, port: str = "0") -> RunningLeadline:
         stdout=subprocess.PIPE,
         stderr=talk,
         text=True,
-        env=environment(),
+        env=environment() | dict(variables),
     )
     talk.close()
     assert process.stdout is not None
@@ -146,7 +155,7 @@ def start(data_dir: Path, *arguments: str, port: str = "0") -> RunningLeadline:
     if not line:
         process.wait(STOP_SECONDS)
         raise AssertionError(f"leadline up did not start:\n{tell(data_dir)}")
-    return RunningLeadline(data_dir, process, json.loads(line))
+    return RunningLeadline(data_dir, process, json.loads(line), variables)
 
 
 def tell(data_dir: Path) -> str:

@@ -1,24 +1,53 @@
 """Ingest's part of the views over several services."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from services.ingest.adapters.postgres_quarantine import PostgresQuarantine
 from shared.bus.port import Bus, BusUnavailable
 from shared.contracts.topics import ACTIVITY
 from shared.runtime import Finding
+from shared.spool.drain import Waiting, waiting
+
+# Folders of the spool: what belongs on the bus, and what belongs into ingest's tables.
+SPOOLS = ("activity", "intake")
+
+
+def spooled(folder: Path) -> dict[str, Waiting]:
+    """Return what waits on this machine's disk, by where it belongs."""
+    return {place: waiting(folder / place) for place in SPOOLS}
+
+
+def _plain(found: Mapping[str, Waiting]) -> dict[str, dict[str, float]]:
+    return {place: asdict(one) for place, one in found.items()}
+
+
+def _held_back(found: Mapping[str, Waiting]) -> Finding:
+    problems = [
+        f"{place}: {one.held_bytes} bytes were refused, see spool_holds_a_record in the log"
+        for place, one in found.items()
+        if one.held_bytes
+    ]
+    return Finding("nothing that was spooled is held back", len(found), problems)
 
 
 class IngestViews:
     """Status, reconciliation and receipts' events; ingest knows no leads."""
 
-    def __init__(self, quarantine: PostgresQuarantine, bus: Bus) -> None:
+    def __init__(self, quarantine: PostgresQuarantine, bus: Bus, spool: Path | None = None) -> None:
         self._quarantine = quarantine
         self._bus = bus
+        self._spool = spool
 
     async def status(self) -> Mapping[str, Any]:
-        """Return counts and ages of receipts and quarantine, and how far the activity topic reaches."""
-        return {**await self._quarantine.status(), "activity": await self._activity()}
+        """Return counts and ages of receipts, quarantine and spool, and how far the topic reaches."""
+        return {
+            **await self._quarantine.status(),
+            "activity": await self._activity(),
+            "spool": "off" if self._spool is None else _plain(spooled(self._spool)),
+        }
 
     async def _activity(self) -> Mapping[str, int | bool]:
         try:
@@ -32,9 +61,10 @@ class IngestViews:
         }
 
     async def reconcile(self) -> Sequence[Finding]:
-        """Return whether every receipt is in exactly one place."""
+        """Return whether every receipt is in exactly one place, and the spool holds nothing back."""
         found = await self._quarantine.contradictions()
-        return [Finding(check, checked, problems) for check, (checked, problems) in found.items()]
+        findings = [Finding(check, checked, problems) for check, (checked, problems) in found.items()]
+        return findings if self._spool is None else [*findings, _held_back(spooled(self._spool))]
 
     async def lead(self, lead_id: str) -> Mapping[str, Any] | None:
         """Return None: ingest knows no leads."""

@@ -59,6 +59,18 @@ class Doorstep:
 
 
 @dataclass(frozen=True, slots=True)
+class Posted:
+    """A submission as it came in. `idempotency_key` is the request's own, where it sent the header."""
+
+    submission_id: str
+    source: str
+    raw: bytes
+    headers: Mapping[str, str]
+    doorstep: Doorstep
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """A submission as it came in, secrets struck out. `message_id` is fixed before anything else happens."""
 
@@ -101,10 +113,10 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of a submission."""
+    """What became of a submission; `spooled`: it is safe on disk, and the rest is decided later."""
 
     submission_id: str
-    state: Receipted
+    state: Receipted | Literal["spooled"]
     event_id: str | None = None
     duplicate_of: str | None = None
     quarantine_id: str | None = None

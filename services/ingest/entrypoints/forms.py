@@ -8,10 +8,10 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from services.ingest.domain.activity import Contact
-from services.ingest.domain.intake import Doorstep, Settled
+from services.ingest.domain.intake import Doorstep, Posted, Settled
 from services.ingest.domain.plain_values import Shape
 from services.ingest.domain.redaction import kept_headers
-from services.ingest.domain.source import Source
+from services.ingest.domain.source import Source, Sources
 from services.ingest.entrypoints.answer import (
     HTML,
     Answer,
@@ -32,8 +32,8 @@ from services.ingest.entrypoints.request import (
 from services.ingest.entrypoints.tracking import FindSender, KeysUnavailable
 from services.ingest.usecases.follow_sources import CurrentSources, SourcesUnavailable
 from services.ingest.usecases.lint_sources import SOURCE_NAME
-from services.ingest.usecases.ports import IntakeStore
-from services.ingest.usecases.submit_form import Posted, Prepared, prepare_submission, submit_form
+from services.ingest.usecases.ports import IntakeStore, Reserve, StoreUnavailable
+from services.ingest.usecases.submit_form import take_submission
 from shared.clock import Clock
 from shared.db.errors import RETRY_AFTER_SECONDS, is_transient
 from shared.ids import new_submission_id
@@ -52,10 +52,11 @@ _SORRY = (
 
 @dataclass(frozen=True, slots=True)
 class FormDoor:
-    """Everything that the form door needs."""
+    """Everything that the form door needs. `reserve`: where submissions go while the store is away."""
 
     sources: CurrentSources
     store: IntakeStore
+    reserve: Reserve | None
     contact: Contact
     shape: Shape
     clock: Clock
@@ -94,8 +95,8 @@ class FormDoor:
                 source = sources.by_name.get(name)
                 if source and source.require_key and not await self._may_send(head):
                     return problem(401, "unknown_key", "this source asks for a key with the scope `ingest`")
-                settled = await self._store(prepare_submission(self._posted(name, head, raw), sources))
-        except (SourcesUnavailable, KeysUnavailable):
+                settled = await self._settle(self._posted(name, head, raw), sources)
+        except (SourcesUnavailable, KeysUnavailable, StoreUnavailable):
             return _later(head)
         except Exception as fault:
             if is_transient(fault):
@@ -105,9 +106,15 @@ class FormDoor:
         INGEST_MESSAGES.labels("form", settled.state).inc()
         return _thanks(settled, source, head)
 
-    async def _store(self, prepared: Prepared) -> Settled:
-        async with self.store.transaction() as intake:
-            return await submit_form(prepared, intake, contact=self.contact, shape=self.shape)
+    async def _settle(self, posted: Posted, sources: Sources) -> Settled:
+        return await take_submission(
+            posted,
+            sources,
+            store=self.store,
+            reserve=self.reserve,
+            contact=self.contact,
+            shape=self.shape,
+        )
 
     def _posted(self, name: str, head: Head, raw: bytes) -> Posted:
         told = (head.header(header).strip() for header in _KEY_HEADERS)

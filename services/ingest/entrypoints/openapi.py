@@ -41,7 +41,10 @@ _SUBMITTED: dict[str, Any] = {
     "properties": {
         "success": {"const": True},
         "submission_id": {"type": "string"},
-        "state": {"enum": ["accepted", "duplicate", "quarantined"]},
+        "state": {
+            "enum": ["accepted", "duplicate", "quarantined", "spooled"],
+            "description": "`spooled`: stored on disk while the database is away, and read afterwards.",
+        },
         "duplicate_of": {"type": "string"},
         "quarantine_id": {"type": "string"},
         "code": {"type": "string"},

@@ -30,7 +30,7 @@ from services.ingest.entrypoints.request import (
     read_bounded,
 )
 from services.ingest.usecases.accept_messages import Rules, Sorted, accept_messages, sort_messages
-from services.ingest.usecases.ports import IntakeStore, Log
+from services.ingest.usecases.ports import IntakeStore, Log, Reserve, StoreUnavailable
 from shared.bus.port import BusUnavailable
 from shared.clock import Clock
 from shared.db.errors import is_transient
@@ -68,13 +68,17 @@ FindSender = Callable[[str], Awaitable[Sender | None]]
 
 @dataclass(frozen=True, slots=True)
 class TrackingDoor:
-    """Everything that the tracking doors need. Limits in bytes and messages."""
+    """Everything that the tracking doors need. Limits in bytes and messages.
+
+    `reserve`: where what cannot be read goes while the store is away.
+    """
 
     find_sender: FindSender
     log: Log
     store: IntakeStore
     rules: Rules
     clock: Clock
+    reserve: Reserve | None = None
     epoch: int = 1
     # Shorter than the deadline in front of it, so that the answer carries the CORS headers.
     deadline_seconds: float = 4.2
@@ -141,9 +145,11 @@ class TrackingDoor:
 
     async def _keep(self, batch: Sorted) -> Answer:
         try:
-            await accept_messages(batch, log=self.log, store=self.store)
+            await accept_messages(batch, log=self.log, store=self.store, reserve=self.reserve)
         except BusUnavailable:
             return unavailable("the bus cannot take events now")
+        except StoreUnavailable:
+            return unavailable("the database cannot take events now")
         except TimeoutError:
             raise
         except Exception as fault:

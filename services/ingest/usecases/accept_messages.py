@@ -15,7 +15,7 @@ from services.ingest.domain.tracking import body_hash, message_id, read_message
 from services.ingest.usecases.announce_activity import to_message, to_outgoing
 from services.ingest.usecases.canonical import canonical
 from services.ingest.usecases.plain_message import PlainReader
-from services.ingest.usecases.ports import IntakeStore, Log
+from services.ingest.usecases.ports import IntakeStore, Log, Reserve, StoreUnavailable
 from shared.bus.port import Outgoing
 from shared.contracts.activity import ActivityRecorded
 
@@ -66,13 +66,24 @@ def sort_messages(
     return Sorted(good, held)
 
 
-async def accept_messages(batch: Sorted, *, log: Log, store: IntakeStore) -> None:
-    """Make every item of the batch durable, or raise: BusUnavailable, or the store's own error."""
+async def accept_messages(
+    batch: Sorted, *, log: Log, store: IntakeStore, reserve: Reserve | None = None
+) -> None:
+    """Make every item of the batch durable, or raise: BusUnavailable, StoreUnavailable."""
     if batch.held:
-        async with store.transaction() as intake:
-            await intake.park([held.item for held in batch.held])
+        await _hold([held.item for held in batch.held], store, reserve)
     if batch.good:
         await log.append(batch.good)
+
+
+async def _hold(items: Sequence[Parked], store: IntakeStore, reserve: Reserve | None) -> None:
+    try:
+        async with store.transaction() as intake:
+            await intake.park(items)
+    except StoreUnavailable:
+        if reserve is None:
+            raise
+        await reserve.keep_parked(items)
 
 
 def _read(message: Any, source: str, doorstep: Doorstep, rules: Rules) -> ActivityRecorded:

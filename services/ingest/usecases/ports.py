@@ -5,9 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.ingest.domain.intake import Original, Parked, Receipt, Receipted
+from services.ingest.domain.intake import Original, Parked, Posted, Receipt, Receipted
 from shared.bus.port import Outgoing
 from shared.outbox.append import OutboxEvent
+
+
+class StoreUnavailable(Exception):
+    """Ingest's tables cannot be written now; nothing was promised. Retry later, or answer 503."""
 
 
 class Intake(Protocol):
@@ -69,9 +73,24 @@ class Intake(Protocol):
 
 
 class IntakeStore(Protocol):
-    """Opens transactions on ingest's tables."""
+    """Opens transactions on ingest's tables. Behind a guard they raise StoreUnavailable."""
 
     def transaction(self) -> AbstractAsyncContextManager[Intake]: ...
+
+
+class Reserve(Protocol):
+    """Where what belongs into ingest's tables is kept while they are away, to be brought there later.
+
+    Raises StoreUnavailable where it cannot be kept either.
+    """
+
+    async def keep_submission(self, posted: Posted) -> None:
+        """Keep a submission as it came in."""
+        ...
+
+    async def keep_parked(self, items: Sequence[Parked]) -> None:
+        """Keep items for quarantine."""
+        ...
 
 
 class Log(Protocol):

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from services.ingest.domain.activity import Contact
-from services.ingest.domain.intake import Doorstep, Parked
+from services.ingest.domain.intake import Doorstep, Parked, Posted, Settled
 from services.ingest.domain.plain_values import Shape
 from services.ingest.domain.source import Sources
 from services.ingest.usecases.ports import IntakeStore
-from services.ingest.usecases.submit_form import Posted, prepare_submission, submit_form
+from services.ingest.usecases.submit_form import prepare_submission, submit_form
 from shared.bus.port import Outgoing
 
 _encoder = msgspec.msgpack.Encoder()
@@ -80,13 +80,12 @@ def unpack_parked(record: bytes) -> list[Parked]:
 
 
 async def settle_spooled(
-    records: Sequence[bytes], *, sources: Sources, store: IntakeStore, contact: Contact, shape: Shape
-) -> None:
-    """Settle submissions from the spool, each in a transaction of its own, as the door would have."""
-    for record in records:
-        prepared = prepare_submission(unpack_submission(record), sources)
-        async with store.transaction() as intake:
-            await submit_form(prepared, intake, contact=contact, shape=shape)
+    record: bytes, *, sources: Sources, store: IntakeStore, contact: Contact, shape: Shape
+) -> Settled:
+    """Settle a submission from the spool in a transaction of its own, as the door would have."""
+    prepared = prepare_submission(unpack_submission(record), sources)
+    async with store.transaction() as intake:
+        return await submit_form(prepared, intake, contact=contact, shape=shape)
 
 
 async def park_spooled(records: Sequence[bytes], *, store: IntakeStore) -> None:

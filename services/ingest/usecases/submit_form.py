@@ -1,6 +1,5 @@
 """Takes a form submission: keeps it, then reads it, then announces it or parks it. Nothing is refused."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -9,27 +8,15 @@ from services.ingest.domain.activity import Contact
 from services.ingest.domain.errors import Malformed, Unmappable
 from services.ingest.domain.form_body import read_body
 from services.ingest.domain.form_mapping import Submission, content_hash, idempotency_key, map_submission
-from services.ingest.domain.intake import Doorstep, Parked, Receipt, Settled
+from services.ingest.domain.intake import Parked, Posted, Receipt, Settled
 from services.ingest.domain.plain_values import Shape
 from services.ingest.domain.redaction import without_secrets
 from services.ingest.domain.source import Source, Sources
 from services.ingest.usecases.announce_activity import to_message, to_outbox
-from services.ingest.usecases.ports import Intake
+from services.ingest.usecases.ports import Intake, IntakeStore, Reserve, StoreUnavailable
 from shared.contracts.activity import ActivityRecorded
 
 UNKNOWN_SOURCE = "unknown_source"
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A submission as it came in. `idempotency_key` is the request's own, where it sent the header."""
-
-    submission_id: str
-    source: str
-    raw: bytes
-    headers: Mapping[str, str]
-    doorstep: Doorstep
-    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +63,30 @@ def _same_as(posted: Posted, body: dict[str, Any] | None, source: Source) -> tup
         # calls `event_id` is another's name of a fair.
         return _hash(f"key\x00{key}\x00{content}"), False
     return _hash(f"content\x00{content}"), True
+
+
+async def take_submission(
+    posted: Posted,
+    sources: Sources,
+    *,
+    store: IntakeStore,
+    reserve: Reserve | None,
+    contact: Contact,
+    shape: Shape,
+) -> Settled:
+    """Settle a submission, or keep it in reserve while the store is away; raise StoreUnavailable.
+
+    What is kept in reserve is prepared again when it is settled, from the same ids.
+    """
+    prepared = prepare_submission(posted, sources)
+    try:
+        async with store.transaction() as intake:
+            return await submit_form(prepared, intake, contact=contact, shape=shape)
+    except StoreUnavailable:
+        if reserve is None:
+            raise
+    await reserve.keep_submission(posted)
+    return Settled(posted.submission_id, "spooled")
 
 
 async def submit_form(prepared: Prepared, intake: Intake, *, contact: Contact, shape: Shape) -> Settled:

@@ -1,15 +1,22 @@
 """What stands between a request and a dependency that is away: the breaker, the last good sources."""
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from services.ingest.adapters.guarded_log import GuardedLog
+from services.ingest.adapters.guards import Breaker, GuardedLog, GuardedStore, Patience
+from services.ingest.adapters.last_good_sources import LastGoodSources
 from services.ingest.usecases.follow_sources import CurrentSources, SourcesUnavailable
+from services.ingest.usecases.ports import StoreUnavailable
 from services.ingest.usecases.push_sources import version_of
-from shared.bus.port import BusUnavailable, Outgoing
+from shared.bus.port import BusUnavailable, Outgoing, UnknownTopic
+from tests.support.eventually import eventually
 
 
 class _Watch:
@@ -43,7 +50,7 @@ async def _fails(guarded: GuardedLog) -> None:
 
 async def test_after_three_failures_the_bus_is_left_alone_for_a_while() -> None:
     log, watch = _Log(), _Watch()
-    guarded = GuardedLog(log, monotonic=watch, open_seconds=2.0)
+    guarded = GuardedLog(log, Breaker("bus", Patience(), monotonic=watch))
     for _ in range(10):
         await _fails(guarded)
     assert log.calls == 3
@@ -60,7 +67,7 @@ async def test_after_three_failures_the_bus_is_left_alone_for_a_while() -> None:
 
 async def test_while_one_caller_tries_a_silent_bus_the_others_are_turned_away() -> None:
     log, watch = _Log(), _Watch()
-    guarded = GuardedLog(log, monotonic=watch, open_seconds=2.0, timeout_seconds=0.05)
+    guarded = GuardedLog(log, Breaker("bus", Patience(timeout_seconds=0.05), monotonic=watch))
     for _ in range(3):
         await _fails(guarded)
     watch.now, log.silent = 2.1, True
@@ -70,11 +77,71 @@ async def test_while_one_caller_tries_a_silent_bus_the_others_are_turned_away() 
 
 async def test_a_success_forgets_earlier_failures() -> None:
     log, watch = _Log(), _Watch()
-    guarded = GuardedLog(log, monotonic=watch)
+    breaker = Breaker("bus", Patience(), monotonic=watch)
+    guarded = GuardedLog(log, breaker)
     for away in (True, True, False, True, True):
         log.away = away
         await (_fails(guarded) if away else guarded.append([]))
-    assert not guarded.is_open
+    assert not breaker.is_open
+
+
+async def test_a_topic_that_is_missing_is_a_bus_that_is_away() -> None:
+    class Unprepared:
+        async def append(self, messages: Sequence[Outgoing]) -> None:
+            raise UnknownTopic("no such topic")
+
+    await _fails(GuardedLog(Unprepared(), Breaker("bus", Patience())))
+
+
+async def test_where_others_find_out_no_caller_tries() -> None:
+    log, watch = _Log(), _Watch()
+    breaker = Breaker("bus", Patience(failures_to_open=1, open_seconds=math.inf), monotonic=watch)
+    guarded = GuardedLog(log, breaker)
+    await _fails(guarded)
+    watch.now, log.away = 1e6, False
+    await _fails(guarded)
+    assert log.calls == 1
+    breaker.worked()
+    await guarded.append([])
+    assert log.calls == 2
+
+
+class _Store:
+    """A store whose transactions fail as told, when they begin or when they commit."""
+
+    def __init__(self, fault: BaseException | None = None) -> None:
+        self.fault = fault
+        self.opened = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        self.opened += 1
+        yield self
+        if self.fault is not None:
+            raise self.fault
+
+
+async def test_a_transaction_that_fails_for_the_moment_is_told_from_a_bug() -> None:
+    breaker = Breaker("database", Patience(failures_to_open=1, open_seconds=math.inf))
+    with pytest.raises(KeyError):
+        async with GuardedStore(_Store(KeyError("a bug")), breaker).transaction():
+            pass
+    assert not breaker.is_open
+    store = _Store(ConnectionError("gone"))
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            async with GuardedStore(store, breaker).transaction():
+                pass
+    assert store.opened == 1
+
+
+async def test_a_transaction_that_hangs_is_given_up_in_time() -> None:
+    store = _Store()
+    breaker = Breaker("database", Patience(timeout_seconds=0.02, failures_to_open=1, open_seconds=math.inf))
+    with pytest.raises(StoreUnavailable):
+        async with GuardedStore(store, breaker).transaction():
+            await asyncio.Event().wait()
+    assert breaker.is_open
 
 
 GOOD = "version: 1\nsources:\n  website:\n    email: email\n"
@@ -87,11 +154,16 @@ class _Configs:
         self.text = text
         self.away = False
         self.asked = 0
+        self.answered = 0
+        self.hangs: asyncio.Event | None = None
 
     async def active(self) -> tuple[str, str, datetime] | None:
         self.asked += 1
         if self.away:
             raise ConnectionError
+        if self.hangs is not None:
+            await self.hangs.wait()
+        self.answered += 1
         return (version_of(self.text), self.text, datetime.now(UTC)) if self.text else None
 
     async def activate(self, version: str, document: str, *, actor: str) -> None:
@@ -121,6 +193,31 @@ async def test_the_last_good_file_serves_while_there_is_none(fault: str) -> None
     configs.text = "version: 99"
     watch.now = 60.0
     assert set((await current.get()).by_name) == {"website"}
+
+
+async def test_while_the_store_is_away_nobody_waits_for_it_twice() -> None:
+    configs, watch = _Configs(GOOD), _Watch()
+    current = CurrentSources(configs, monotonic=watch)
+    await current.get()
+    configs.away = True
+    watch.now = 3.0
+    await current.get()
+    configs.away, configs.text, configs.hangs = False, GOOD + "  shop:\n    email: email\n", asyncio.Event()
+    watch.now = 6.0
+    assert set((await current.get()).by_name) == {"website"}
+    configs.hangs.set()
+    await eventually(lambda: configs.answered == 2, what="an answer behind the callers' backs")
+    assert set((await current.get()).by_name) == {"website", "shop"}
+
+
+async def test_the_last_good_file_outlives_a_restart(tmp_path: Path) -> None:
+    configs, kept = _Configs(GOOD), LastGoodSources(tmp_path / "new" / "sources.yaml")
+    await CurrentSources(configs, last_good=kept).get()
+    configs.away = True
+    assert set((await CurrentSources(configs, last_good=kept).get()).by_name) == {"website"}
+    (tmp_path / "new" / "sources.yaml").write_bytes(b"\xff")
+    with pytest.raises(SourcesUnavailable):
+        await CurrentSources(configs, last_good=kept).get()
 
 
 async def test_without_any_file_the_caller_is_told_to_try_again() -> None:

@@ -14,6 +14,7 @@ from shared.web.auth import ApiKey, KeyScope, check_scope, token_of
 from shared.web.key_cache import KeyCache
 from shared.web.keys import key_id, new_token
 from shared.web.problem import Problem
+from tests.support.eventually import eventually
 from tests.support.fake_clock import FakeClock
 
 TOKEN = "ll_abc_secret"
@@ -161,6 +162,31 @@ async def test_while_the_database_is_away_known_keys_work_and_others_are_a_503()
     with pytest.raises(Problem, match="503 keys_unavailable") as caught:
         await cache.find("ll_other_key")
     assert int(caught.value.headers["retry-after"]) <= 5
+    await cache.close()
+
+
+async def test_once_the_database_is_away_nobody_waits_for_a_known_key() -> None:
+    class Slow(FakeKeys):
+        hangs: asyncio.Event | None = None
+
+        async def find(self, digest: bytes) -> ApiKey | None:
+            if self.hangs is not None:
+                await self.hangs.wait()
+            return await super().find(digest)
+
+    source = Slow(**{TOKEN: KEY})
+    cache = KeyCache(source, ttl_seconds=0)
+    await cache.find(TOKEN)
+    source.away = True
+    await cache.find(TOKEN)
+    cache._away_until = 0.0
+    source.away, source.hangs = False, asyncio.Event()
+    changed = replace(KEY, actor="rep_2")
+    source.keys = dict.fromkeys(source.keys, changed)
+    assert await asyncio.wait_for(cache.find(TOKEN), timeout=5) == KEY
+    source.hangs.set()
+    await eventually(lambda: source.asked == 3, what="a look-up behind the callers' backs")
+    assert await cache.find(TOKEN) == changed
     await cache.close()
 
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.spool.drain import Drainer, NotYet, size
+from shared.spool.drain import Drainer, NotYet, waiting
 from shared.spool.frames import Entry, packed, read_entries
-from shared.spool.spool import OpenFile, Spool, SpoolUnavailable
+from shared.spool.spool import OpenFile, Spool, SpoolUnavailable, open_spool, size
+from tests.support.eventually import eventually
 
 ENTRIES = st.lists(
     st.builds(Entry, st.sampled_from(["activity", "form", ""]), st.binary(max_size=60)), max_size=6
@@ -37,6 +38,10 @@ class Place:
 
 def a_drainer(spool: Spool, place: Place) -> Drainer:
     return Drainer(spool, {"x": place}, service="test", look_seconds=0.01)
+
+
+def files(directory: Path) -> int:
+    return len(list(directory.iterdir()))
 
 
 def numbered(count: int) -> list[Entry]:
@@ -201,9 +206,95 @@ async def test_it_drains_by_itself_once_the_place_is_back(tmp_path: Path) -> Non
     running = asyncio.create_task(a_drainer(spool, place).run(stop))
     await spool.append(numbered(3))
     place.away = False
-    async with asyncio.timeout(5):
-        while len(place.arrived) < 3:  # noqa: ASYNC110 a bounded wait
-            await asyncio.sleep(0.005)
+    await eventually(lambda: len(place.arrived) == 3, what="all three")
     stop.set()
     await running
     await spool.close()
+
+
+async def test_while_the_place_is_away_there_is_one_file_and_not_one_a_look(tmp_path: Path) -> None:
+    spool, place = Spool(tmp_path), Place()
+    place.away = True
+    for number in range(6):
+        await spool.append([Entry("x", str(number).encode())])
+        with pytest.raises(NotYet):
+            await a_drainer(spool, place).turn()
+    assert files(tmp_path) == 2
+    place.away = False
+    assert await a_drainer(spool, place).turn() == 6
+    assert place.arrived == [str(number).encode() for number in range(6)]
+    await spool.close()
+
+
+async def test_what_is_refused_for_good_is_held_and_costs_the_others_nothing(tmp_path: Path) -> None:
+    spool, place = Spool(tmp_path), Place()
+
+    async def choosy(records: Sequence[bytes]) -> None:
+        if b"3" in records:
+            raise KeyError("a bug")
+        await place(records)
+
+    await spool.append([*numbered(6), Entry("of a later release", b"?")])
+    assert await Drainer(spool, {"x": choosy}, service="test").turn() == 5
+    assert place.arrived == [b"0", b"1", b"2", b"4", b"5"]
+    held = waiting(tmp_path)
+    assert held.bytes == 0
+    assert held.held_bytes == len(packed(Entry("x", b"3"))) + len(packed(Entry("of a later release", b"?")))
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(
+        Drainer(spool, {"x": place, "of a later release": place}, service="test", look_seconds=0.01).run(stop)
+    )
+    await eventually(lambda: len(place.arrived) == 7, what="what the release before has refused")
+    stop.set()
+    await running
+    assert waiting(tmp_path).held_bytes == 0
+    await spool.close()
+
+
+async def test_a_spool_has_a_largest_size_for_all_its_processes(tmp_path: Path) -> None:
+    one, other = Spool(tmp_path, most_bytes=1000), Spool(tmp_path, most_bytes=1000)
+    await one.append([Entry("x", bytes(500))])
+    with pytest.raises(SpoolUnavailable, match="limit"):
+        await other.append([Entry("x", bytes(500))])
+    await other.append([Entry("x", bytes(100))])
+    await one.close()
+    await other.close()
+
+
+async def test_large_records_are_drained_in_small_batches(tmp_path: Path) -> None:
+    spool, sizes = Spool(tmp_path), list[int]()
+
+    async def deliver(records: Sequence[bytes]) -> None:
+        sizes.append(sum(map(len, records)))
+
+    await spool.append([Entry("x", bytes(400_000))] * 7)
+    await Drainer(spool, {"x": deliver}, service="test").turn()
+    assert sum(sizes) == 7 * 400_000
+    assert max(sizes) < 1_500_000
+    await spool.close()
+
+
+async def test_with_nothing_to_drain_it_looks_whether_the_place_is_back(tmp_path: Path) -> None:
+    spool, place, looks = Spool(tmp_path), Place(), list[int]()
+
+    async def look() -> None:
+        looks.append(len(place.arrived))
+
+    drainer = Drainer(spool, {"x": place}, service="test", when_empty=look)
+    await drainer.turn()
+    await spool.append(numbered(1))
+    place.away = True
+    with pytest.raises(NotYet):
+        await drainer.turn()
+    place.away = False
+    await drainer.turn()
+    assert looks == [0, 1]
+    await spool.close()
+
+
+async def test_a_folder_that_cannot_be_written_to_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RuntimeError, match="LEADLINE_SPOOL=off"):
+        async with open_spool(tmp_path / "file"):
+            pass

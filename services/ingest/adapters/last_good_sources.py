@@ -1,0 +1,31 @@
+"""The last good sources file on disk: what the form door goes by while it starts without its database."""
+
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class LastGoodSources:
+    """A file; one that cannot be read or written is as good as none, and costs no request."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> str | None:
+        """Return the text, None where there is none."""
+        try:
+            return self._file.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+
+    def write(self, text: str) -> None:
+        """Keep a text instead of the one before, whole or not at all."""
+        new = self._file.with_suffix(".new")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(text, encoding="utf-8")
+            new.replace(self._file)
+        except OSError as error:
+            log.warning("ingest.last_good_sources_not_written", error_type=type(error).__name__)
