@@ -33,7 +33,7 @@ def doctor(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check storage, migrations, roles, clocks, bus, quarantine, dead letters and spool; warnings do not fail.
+    """Check storage, roles, clocks, bus, quarantine, dead letters and spool; warnings do not fail.
 
     With --url only the reconciliation of that Leadline is run, since its database is not ours to reach.
     """
