@@ -12,6 +12,7 @@ import asyncpg
 from leadline.first_keys import administrator
 from leadline.follow import opened_bus
 from services.ingest.adapters.views import spooled
+from shared.bus.choice import kafka_options, settings_of_bus
 from shared.bus.port import Bus, BusUnavailable, UnknownTopic
 from shared.contracts.topics import TOPICS, ServiceName, Topic, consumer_group
 from shared.db import migrate
@@ -55,6 +56,7 @@ async def check_installation(database_url: str) -> list[Check]:
                     checks += await check(connection)
                 async with opened_bus(database_url) as bus:
                     checks += await _bus(connection, bus)
+                checks += await _cluster()
             return checks
     except (OSError, asyncpg.PostgresError, TimeoutError) as gone:
         detail = f"cannot be reached ({type(gone).__name__})"
@@ -144,6 +146,25 @@ async def _bus(connection: Connection, bus: Bus) -> list[Check]:
             continue
         checks += [await _reader(connection, topic, service, heads) for service in topic.consumers]
     return checks
+
+
+async def _cluster() -> list[Check]:
+    """Return what the loss of a broker could cost, where the bus is Kafka."""
+    settings = settings_of_bus()
+    if settings is None:
+        return []
+    # Imported here: who has no Kafka pays nothing for it.
+    from shared.bus.kafka.survey import problems, survey
+
+    options = kafka_options(settings)
+    try:
+        found = problems(options, await survey(options))
+    except BusUnavailable:
+        return []
+    fix = "see docs/operations.md, Apache Kafka"
+    return [Check("bus", "cluster", "warning", problem, fix) for problem in found] or [
+        Check("bus", "cluster", "ok", "the loss of any one broker loses nothing")
+    ]
 
 
 async def _reader(connection: Connection, topic: Topic, service: ServiceName, heads: dict[int, int]) -> Check:

@@ -30,10 +30,10 @@ def create(as_json: AsJson = False) -> None:
 @app.command("check")
 def check(as_json: AsJson = False) -> None:
     """Compare the cluster with the registry; exit 1 where they differ or a lost broker could lose events."""
-    from shared.bus.kafka import topics
+    from shared.bus.kafka import survey
 
     options = _options()
-    problems = topics.problems(options, _ask(topics.describe(options)))
+    problems = survey.problems(options, _ask(survey.survey(options)))
     if as_json:
         print_json({"problems": problems})
     for problem in problems if not as_json else ():
@@ -67,7 +67,10 @@ def _options() -> "KafkaOptions":
             USAGE,
             "LEADLINE_BUS=kafka LEADLINE_KAFKA_BOOTSTRAP=host:9092 leadline topics ...",
         )
-    return kafka_options(settings)
+    try:
+        return kafka_options(settings)
+    except ValueError as wrong:
+        raise CommandFailed(str(wrong), USAGE, "see the settings of Kafka in .env.example") from wrong
 
 
 def _ask(question: "Coroutine[Any, Any, Any]") -> Any:
@@ -77,5 +80,7 @@ def _ask(question: "Coroutine[Any, Any, Any]") -> Any:
         return asyncio.run(question)
     except BusUnavailable as away:
         raise CommandFailed(
-            f"Kafka cannot be reached ({away})", UNREACHABLE, "is LEADLINE_KAFKA_BOOTSTRAP right?"
+            f"Kafka cannot be reached ({away})",
+            UNREACHABLE,
+            "are LEADLINE_KAFKA_BOOTSTRAP and what it asks for (LEADLINE_KAFKA_SECURITY ...) right?",
         ) from away

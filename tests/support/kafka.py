@@ -15,8 +15,9 @@ import pytest
 import pytest_asyncio
 
 from deploy.kafka.local.broker import KafkaMissing, LocalKafka, check_tools, default_jars, fetch_jars
+from shared.bus.kafka.administrator import administrator
 from shared.bus.kafka.options import KafkaOptions
-from shared.bus.kafka.topics import administrator, create
+from shared.bus.kafka.topics import create
 from shared.contracts.topics import TOPICS
 
 # A member that dies in a test shall be missed at once; brokers ask for six seconds at least.

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ FETCH_SECONDS = 300.0
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 OLDEST_JAVA = 17
+NOBODY: Mapping[str, str] = {}
 # Without these the broker takes as much memory as it may; all of it fits for the topics of a test.
 JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -83,11 +84,18 @@ class LocalKafka:
         nodes: int = 1,
         settings: Sequence[str] = (),
         ports: Sequence[int] = (),
+        protocol: str = "PLAINTEXT",
+        scram: Mapping[str, str] = NOBODY,
     ) -> None:
-        """`settings` are further lines of `server.properties`; `ports` are the brokers' (else free ones)."""
+        """`settings` are further lines of `server.properties`; `ports` are the brokers' (else free ones).
+
+        `protocol` is what clients have to speak; `scram` the passwords of the users of SCRAM-SHA-512.
+        """
         self.directory = directory
         self._jars = jars
         self._settings = tuple(settings)
+        self._protocol = protocol
+        self._scram = scram
         given = (*ports, *(_free_port() for _ in range(nodes - len(ports))))
         self.nodes = [Node(number + 1, given[number], _free_port()) for number in range(nodes)]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
@@ -168,6 +176,8 @@ class LocalKafka:
         if fresh:
             command = ["java", *JVM, *self._classpath(), "kafka.tools.StorageTool", "format"]
             command += ["-t", cluster, "-c", str(properties)]
+            for user, password in self._scram.items():
+                command += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
             subprocess.run(command, capture_output=True, check=True, timeout=START_SECONDS)
 
     def _properties(self, node: Node) -> list[str]:
@@ -177,10 +187,11 @@ class LocalKafka:
             "process.roles=broker,controller",
             f"node.id={node.number}",
             f"controller.quorum.voters={voters}",
-            f"listeners=PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-            f"advertised.listeners=PLAINTEXT://127.0.0.1:{node.port}",
+            f"listeners={self._protocol}://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
+            f"advertised.listeners={self._protocol}://127.0.0.1:{node.port}",
             "controller.listener.names=CONTROLLER",
-            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            f"inter.broker.listener.name={self._protocol}",
+            f"listener.security.protocol.map={self._protocol}:{self._protocol},CONTROLLER:PLAINTEXT",
             f"log.dirs={self._home(node) / 'data'}",
             "auto.create.topics.enable=false",
             f"default.replication.factor={copies}",

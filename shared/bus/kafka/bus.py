@@ -14,6 +14,7 @@ from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import CALL_SECONDS, KafkaOptions
 from shared.bus.kafka.producer import Appender
 from shared.bus.kafka.subscription import KafkaSubscription, join, record_of
+from shared.bus.kafka.survey import problems, survey
 from shared.bus.port import (
     BusUnavailable,
     LogIdentity,
@@ -41,6 +42,7 @@ class KafkaBus:
         self._reader: Any = None
         self._reading = asyncio.Lock()
         self._members: set[KafkaSubscription] = set()
+        self._problems: Sequence[str] = ()
 
     async def append(self, messages: Sequence[Outgoing]) -> None:
         """Append durably; concurrent calls share a sending."""
@@ -103,8 +105,11 @@ class KafkaBus:
         return [record_of(place, record) for record in await self._look(look())]
 
     async def maintain(self) -> Sequence[str]:
-        """Do nothing: the cluster keeps its topics by itself."""
-        return ()
+        """Return what has come to be wrong with the topics; the cluster keeps them by itself."""
+        found = problems(self.options, await survey(self.options))
+        fresh = [problem for problem in found if problem not in self._problems]
+        self._problems = found
+        return fresh
 
     async def close(self) -> None:
         """Finish the append under way; later ones raise BusUnavailable. Members that are left leave."""

@@ -11,6 +11,8 @@ from io import BytesIO
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -153,6 +155,9 @@ class Cluster:
                 client = AIOKafkaClient(**self._options.client())
                 try:
                     await start(client.bootstrap())
+                except KafkaConnectionError as away:
+                    await end_client(client)
+                    raise BusUnavailable(await _refusal(self._options)) from away
                 except BaseException:
                     await end_client(client)
                     raise
@@ -171,6 +176,17 @@ class Cluster:
     async def close(self) -> None:
         if self._client is not None:
             await end_client(self._client)
+
+
+async def _refusal(options: KafkaOptions) -> str:
+    """Return what the first broker says to whoever connects: the library only logs it."""
+    host, port, _ = collect_hosts(options.bootstrap)[0]
+    try:
+        connection = await create_conn(host, port, **options.connection())
+    except (KafkaError, OSError, TimeoutError) as fault:
+        return f"{host}:{port}: {str(fault) or type(fault).__name__}"
+    connection.close()
+    return f"{host}:{port} lets us in, and does not answer"
 
 
 def _found(topic: Any) -> tuple[str, TopicFound]:

@@ -32,14 +32,34 @@ class KafkaOptions:
     session_seconds: float = 30.0
     longest_poll_seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, naming the setting, where nobody could log on like this."""
+        if self.security.startswith("SASL") and not (self.username and self.password):
+            raise ValueError(
+                f"LEADLINE_KAFKA_SECURITY={self.security} needs LEADLINE_KAFKA_USERNAME and"
+                " LEADLINE_KAFKA_PASSWORD"
+            )
+        if self.ca_file is not None:
+            try:
+                ssl.create_default_context(cafile=self.ca_file)
+            except OSError as fault:
+                raise ValueError(
+                    f"LEADLINE_KAFKA_CA_FILE={self.ca_file} holds no certificates ({fault})"
+                ) from fault
+
     def client(self) -> dict[str, Any]:
         """Return the arguments that every client of the library takes."""
-        arguments: dict[str, Any] = {
+        return self.connection() | {
             "bootstrap_servers": self.bootstrap,
-            "security_protocol": self.security,
-            "request_timeout_ms": REQUEST_MS,
             # Brokers move; a client that finds out after five minutes would be away for as long.
             "metadata_max_age_ms": 30_000,
+        }
+
+    def connection(self) -> dict[str, Any]:
+        """Return the arguments of a single connection: how to be let in, and how long to wait."""
+        arguments: dict[str, Any] = {
+            "security_protocol": self.security,
+            "request_timeout_ms": REQUEST_MS,
         }
         if self.security in ("SSL", "SASL_SSL"):
             arguments["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)

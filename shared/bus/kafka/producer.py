@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from shared.bus.kafka.ending import end_producer, start
 from shared.bus.kafka.faults import in_time
@@ -43,11 +43,8 @@ class Appender:
         producer = await self._started()
         sent: list[asyncio.Future[Any]] = []
         for (topic, number), mine in _by_place(messages, partitions).items():
-            for batch in _batches(producer, mine):
-                sending = await producer.send_batch(batch, self._options.topic(topic), partition=number)
-                # Where this is cut short nobody waits for it any more.
-                sending.add_done_callback(_seen)
-                sent.append(sending)
+            place = TopicPartition(self._options.topic(topic), number)
+            sent += [await _sending(producer, batch, place) for batch in _batches(producer, mine)]
         await asyncio.gather(*sent)
 
     async def _started(self) -> Any:
@@ -71,6 +68,15 @@ class Appender:
         task = asyncio.create_task(end_producer(producer))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+async def _sending(producer: Any, batch: Any, place: TopicPartition) -> "asyncio.Future[Any]":
+    """Hand a batch to the producer; return what it will be answered by."""
+    sending: asyncio.Future[Any] = await producer.send_batch(batch, place.topic, partition=place.partition)
+    # Where the caller is cut short nobody waits any more, neither for this nor for the future behind it.
+    for future in (sending, producer._message_accumulator._batches[place][-1].future):
+        future.add_done_callback(_seen)
+    return sending
 
 
 def _seen(sending: "asyncio.Future[Any]") -> None:

@@ -1,36 +1,21 @@
-"""The registry's topics on a cluster: created from it, and compared with it."""
+"""The registry's topics on a cluster: created from it, and how far their readers are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import errors
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
+from shared.bus.kafka.administrator import administrator
 from shared.bus.kafka.bus import KafkaBus
-from shared.bus.kafka.cluster import Cluster, ClusterFound
-from shared.bus.kafka.ending import end_client, start
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
-from shared.contracts.topics import TOPICS, Topic, consumer_group
+from shared.bus.kafka.survey import WANTED_REPLICAS, describe, settings_of
+from shared.contracts.topics import TOPICS, consumer_group
 
-# What makes an acknowledged message survive the loss of any one broker.
-WANTED_REPLICAS = 3
-WANTED_IN_SYNC = 2
 ADMIN_SECONDS = 30.0
 LOOK_SECONDS = 0.05
-
-
-def settings_of(topic: Topic, replicas: int) -> dict[str, str]:
-    """Return the topic's configuration on a cluster that keeps `replicas` copies of it."""
-    return {
-        "retention.ms": str(topic.retention // timedelta(milliseconds=1)),
-        "min.insync.replicas": str(max(1, min(WANTED_IN_SYNC, replicas - 1))),
-        "unclean.leader.election.enable": "false",
-        "cleanup.policy": "delete",
-    }
 
 
 async def create(options: KafkaOptions) -> Sequence[str]:
@@ -62,40 +47,6 @@ async def _until_all_are_there(options: KafkaOptions) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def describe(options: KafkaOptions) -> ClusterFound:
-    """Return what the cluster has of the registry's topics; raise BusUnavailable."""
-    cluster = Cluster(options)
-    try:
-        return await cluster.describe([options.topic(topic.name) for topic in TOPICS])
-    finally:
-        await cluster.close()
-
-
-def problems(options: KafkaOptions, found: ClusterFound) -> Sequence[str]:
-    """Return in sentences what differs from the registry, and what a power cut could lose."""
-    told: list[str] = []
-    for topic in TOPICS:
-        name = options.topic(topic.name)
-        there = found.topics.get(name)
-        if there is None:
-            told.append(f"topic {name} is missing; create it: leadline topics create")
-            continue
-        if there.partitions != topic.partitions:
-            told.append(
-                f"topic {name} has {there.partitions} partitions, the registry says {topic.partitions}:"
-                " keys would go to other partitions than before"
-            )
-        if there.replicas < WANTED_REPLICAS:
-            told.append(
-                f"topic {name} has {there.replicas} copies: the loss of a broker's disk may lose events"
-            )
-        elif there.in_sync < WANTED_IN_SYNC:
-            told.append(
-                f"topic {name} has {there.in_sync} copies in sync: it takes no events until there are two"
-            )
-    return told
-
-
 async def lag(options: KafkaOptions) -> Sequence[dict[str, str | int]]:
     """Return group, topic and how far it is behind, as the groups have told; raise BusUnavailable."""
     bus = KafkaBus(options)
@@ -118,14 +69,3 @@ async def _behind(admin: Any, bus: KafkaBus, group: str, topic: str) -> int:
         end - max(first, reached.get((bus.options.topic(topic), place.number), first))
         for place, (first, end) in (await bus.heads(topic)).items()
     )
-
-
-@asynccontextmanager
-async def administrator(options: KafkaOptions) -> AsyncIterator[Any]:
-    """Open the library's admin client; raise BusUnavailable."""
-    admin = AIOKafkaAdminClient(**options.client())
-    try:
-        await in_time(start(admin.start()))
-        yield admin
-    finally:
-        await end_client(admin._client)

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 import psutil
 
+from shared.bus.kafka.administrator import administrator
 from shared.bus.kafka.bus import KafkaBus, open_kafka_bus
 from shared.bus.kafka.options import KafkaOptions
-from shared.bus.kafka.topics import administrator
 from shared.bus.memory import MemoryBus
 from shared.bus.postgres import PostgresBus, open_postgres_bus
 from tests.contracts.bus.harness import TOPIC

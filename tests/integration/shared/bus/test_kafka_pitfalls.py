@@ -7,12 +7,16 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.kafka.local.broker import LocalKafka
+from shared.bus.kafka.administrator import administrator
 from shared.bus.kafka.bus import open_kafka_bus
+from shared.bus.kafka.cluster import ClusterFound, TopicFound
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.subscription import KafkaSubscription
-from shared.bus.kafka.topics import administrator, create, describe, problems
+from shared.bus.kafka.survey import Survey, describe, problems, settings_of, survey
+from shared.bus.kafka.topics import create
 from shared.bus.port import BusUnavailable, OffsetOutOfRange, Partition
 from shared.consumer.positions import WrongLog
 from shared.contracts.topics import ACTIVITY, TOPICS
@@ -181,15 +185,56 @@ async def test_telling_the_group_s_offsets_may_hang_without_holding_anything_up(
 
 async def test_what_the_cluster_lacks_is_named(kafka_bootstrap: str) -> None:
     nowhere = KafkaOptions(kafka_bootstrap, prefix="nowhere.")
-    told = problems(nowhere, await describe(nowhere))
+    told = problems(nowhere, await survey(nowhere))
     assert told == [
         f"topic nowhere.{topic.name} is missing; create it: leadline topics create" for topic in TOPICS
     ]
 
 
 async def test_a_topic_with_one_copy_is_named_as_a_risk(kafka_options: KafkaOptions) -> None:
-    told = problems(kafka_options, await describe(kafka_options))
-    assert f"topic {kafka_options.topic(ACTIVITY.name)} has 1 copies" in told[0]
+    told = problems(kafka_options, await survey(kafka_options))
+    name = kafka_options.topic(ACTIVITY.name)
+    assert told[0] == f"topic {name} has 1 copy: the loss of a broker's disk may lose events"
+    assert len(told) == len(TOPICS)
+    # Told once by each process, when its relay begins to keep house.
+    async with open_kafka_bus(kafka_options) as bus:
+        assert await bus.maintain() == told
+        assert await bus.maintain() == []
+
+
+async def test_settings_that_break_a_promise_are_named(kafka_options: KafkaOptions) -> None:
+    name = kafka_options.topic(ACTIVITY.name)
+    spoilt = {
+        "retention.ms": "3600000",
+        "cleanup.policy": "compact,delete",
+        "unclean.leader.election.enable": "true",
+    }
+    async with administrator(kafka_options) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=spoilt)])
+
+    async def all_told() -> bool:
+        found = [
+            problem for problem in problems(kafka_options, await survey(kafka_options)) if name in problem
+        ]
+        return [problem.split(":")[0].removeprefix(f"topic {name} ") for problem in found] == [
+            "has 1 copy",
+            "has unclean.leader.election.enable=true",
+            "has cleanup.policy=compact,delete",
+            "keeps events for 1 hours, the registry says 168",
+        ]
+
+    await eventually(all_told, what="all that was spoilt")
+
+
+def test_three_copies_of_which_one_suffices_are_a_risk() -> None:
+    kafka_options = KafkaOptions("nowhere:9092")
+    name = kafka_options.topic(ACTIVITY.name)
+    there = TopicFound("id", ACTIVITY.partitions, replicas=3, in_sync=3)
+    lax = settings_of(ACTIVITY, 3) | {"min.insync.replicas": "1"}
+    told = problems(kafka_options, Survey(ClusterFound("c", 3, {name: there}), {name: lax}))
+    assert told[0].startswith(f"topic {name} has min.insync.replicas=1")
+    strict = Survey(ClusterFound("c", 3, {name: there}), {name: settings_of(ACTIVITY, 3)})
+    assert not [problem for problem in problems(kafka_options, strict) if name in problem]
 
 
 async def test_topics_are_created_once(kafka_options: KafkaOptions) -> None:
