@@ -22,18 +22,26 @@ from shared.contracts.topics import TOPICS
 
 # A member that dies in a test shall be missed at once; brokers ask for six seconds at least.
 QUICK_GROUPS = ("group.min.session.timeout.ms=500",)
+# What is compacted shall be so within a test.
+QUICK_CLEANER = ("log.cleaner.backoff.ms=100", "log.cleaner.min.cleanable.ratio=0.01")
+
+
+def kafka_jars() -> Path:
+    """Return the folder with Kafka's jars; skip, or fail where Kafka is required."""
+    try:
+        check_tools()
+        return fetch_jars(default_jars())
+    except KafkaMissing as missing:
+        no_kafka(str(missing))
+        raise
 
 
 @pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[LocalKafka]:
     """A broker of ours that may be struck; one for all tests of the process."""
-    try:
-        check_tools()
-        jars = fetch_jars(default_jars())
-    except KafkaMissing as missing:
-        no_kafka(str(missing))
+    jars = kafka_jars()
     with tempfile.TemporaryDirectory(prefix="leadline-kafka-") as folder:
-        broker = LocalKafka(Path(folder), jars, settings=QUICK_GROUPS)
+        broker = LocalKafka(Path(folder), jars, settings=QUICK_GROUPS + QUICK_CLEANER)
         try:
             broker.start()
             yield broker

@@ -134,6 +134,11 @@ class LocalKafka:
         self._running[node.number].kill()
         self._running[node.number].wait(STOP_SECONDS)
 
+    def end(self, node: Node) -> None:
+        """End a node in order: it hands its leaderships over first."""
+        self._running[node.number].terminate()
+        self._running[node.number].wait(START_SECONDS)
+
     def stop(self) -> None:
         """End every node: in order, or by force after a while."""
         for process in self._running.values():

@@ -22,9 +22,10 @@ from shared.consumer.positions import WrongLog
 from shared.contracts.topics import ACTIVITY, TOPICS
 from shared.db.database import Database
 from tests.contracts.bus.adapters import KafkaHarness, kafka_harness
-from tests.contracts.bus.consumer_suite import Effects, consuming, make_seen, saw
+from tests.contracts.bus.consumer_suite import GROUP, Effects, consuming, make_seen, saw
 from tests.contracts.bus.harness import TOPIC, message, numbers, reader, settle
 from tests.support.eventually import eventually
+from tests.support.kafka import quick
 from tests.support.postgres import OpenService
 
 
@@ -115,6 +116,68 @@ async def test_offsets_with_gaps_are_read_over(
     await harness.bus.append([message(number) for number in range(20, 30)])
     async with consuming(harness.bus, database, Effects()):
         await eventually(saw(database, set(range(30))))
+
+
+async def test_what_compaction_has_left_is_read_over_the_gaps(
+    harness: KafkaHarness, kafka_options: KafkaOptions, database: Database
+) -> None:
+    # Never what we ask for; an operator's mistake, that shall cost what was compacted and nothing else.
+    name = kafka_options.topic(TOPIC)
+    compacted = {"cleanup.policy": "compact", "segment.ms": "100", "max.compaction.lag.ms": "100"}
+    async with administrator(kafka_options) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=compacted)])
+    kept: list[int] = []
+
+    async def thinned() -> bool:
+        # Each append finds the segment before it old enough to be closed, and so to be compacted.
+        first = len(kept) * 10
+        for number in range(first, first + 10):
+            await harness.bus.append([message(number, key="k")])
+        kept.append(first)
+        heads = await harness.bus.heads(TOPIC)
+        (place,) = (place for place, (_, end) in heads.items() if end)
+        read = await harness.bus.browse(place, 0, max_records=10_000)
+        return 0 < len(read) < heads[place][1]
+
+    await eventually(thinned, timeout_seconds=60, what="gaps")
+    last = len(kept) * 10 - 1
+    async with consuming(harness.bus, database, Effects()):
+
+        async def read_to_the_end() -> bool:
+            async with database.connection() as connection:
+                return bool(await connection.fetchval("SELECT max(number) = $1 FROM scoring.seen", last))
+
+        await eventually(read_to_the_end, timeout_seconds=30, what="the last message")
+
+
+async def test_a_database_that_is_away_for_longer_than_a_poll_may_take_costs_no_membership(
+    harness: KafkaHarness, kafka_options: KafkaOptions, database: Database
+) -> None:
+    effects = Effects()
+    loop = asyncio.get_running_loop()
+
+    async def members() -> list[str]:
+        async with administrator(kafka_options) as admin:
+            (found,) = await admin.describe_consumer_groups([kafka_options.prefix + GROUP])
+            ((_, _, _, _, _, members, *_),) = found.groups
+        return [member for member, *_ in members]
+
+    async with consuming(harness.bus, database, effects):
+        await harness.bus.append([message(number) for number in range(10)])
+        await eventually(saw(database, set(range(10))))
+        before = await members()
+        effects.away = True
+        await harness.bus.append([message(number) for number in range(10, 20)])
+        began, calls = loop.time(), effects.calls
+        longest = quick(kafka_options).longest_poll_seconds
+        await eventually(
+            lambda: loop.time() - began > 3 * longest and effects.calls > calls + 10,
+            timeout_seconds=30,
+            what="tries for three times as long as a member may stay away from its polls",
+        )
+        assert await members() == before
+        effects.away = False
+        await eventually(saw(database, set(range(20))))
 
 
 async def test_a_broker_that_is_killed_while_it_is_written_to_loses_nothing_acknowledged(

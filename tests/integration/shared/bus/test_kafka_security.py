@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka.local.broker import KafkaMissing, LocalKafka, check_tools, default_jars, fetch_jars
+from deploy.kafka.local.broker import LocalKafka
 from leadline.cli.app import run
 from leadline.cli.exit_codes import CHECK_FAILED, UNREACHABLE, USAGE
 from shared.bus.kafka.bus import open_kafka_bus
@@ -16,7 +16,7 @@ from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.topics import create
 from shared.bus.port import BusUnavailable
 from tests.contracts.bus.harness import message, reader
-from tests.support.kafka import no_kafka, patient
+from tests.support.kafka import kafka_jars, patient
 
 PASSWORD = "secret-of-the-test"
 USERS = f'user_broker="{PASSWORD}" user_leadline="{PASSWORD}"'
@@ -57,11 +57,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Guarded]:
-    try:
-        check_tools()
-        jars = fetch_jars(default_jars())
-    except KafkaMissing as missing:
-        no_kafka(str(missing))
+    jars = kafka_jars()
     with tempfile.TemporaryDirectory(prefix="leadline-guarded-") as name:
         store, shown = certificate(Path(name))
         listener = "listener.name.sasl_ssl"
