@@ -37,6 +37,12 @@ class ServiceSettings(BaseSettings):
     kafka_ca_file: Path | None = Field(
         default=None, description="Certificates of the authority to trust, for SSL; default the system's."
     )
+    kafka_session_seconds: float = Field(
+        default=10.0,
+        ge=0.5,
+        description="Seconds without a sign of life after which a worker's partitions go to others; brokers"
+        " allow 6 at least.",
+    )
     data_dir: Path = Field(
         default=Path("data"),
         description="Folder for what must survive a restart outside the database: last-good API keys.",

@@ -63,6 +63,7 @@ def kafka_options(settings: "ServiceSettings") -> "KafkaOptions":
         username=settings.kafka_username,
         password=None if password is None else password.get_secret_value(),
         ca_file=settings.kafka_ca_file,
+        session_seconds=settings.kafka_session_seconds,
     )
 
 

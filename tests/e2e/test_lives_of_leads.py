@@ -14,6 +14,7 @@ import pytest
 from tests.e2e import stories
 from tests.e2e.stories import Facts, Stories
 from tests.support.eventually import eventually_sync
+from tests.support.kafka import kafka_variables
 from tests.support.running import RunningLeadline, end_database, start
 
 POLICY = Path(__file__).with_name("policy.yaml")
@@ -51,11 +52,12 @@ EXPECTED: dict[str, Facts] = {
 }
 
 
-@pytest.fixture(scope="module")
-def leadline() -> Iterator[RunningLeadline]:
+@pytest.fixture(scope="module", params=["postgres", "kafka"])
+def leadline(request: pytest.FixtureRequest) -> Iterator[RunningLeadline]:
     # Not pytest's own folder: another run of pytest would close it to the user PostgreSQL runs as.
     with tempfile.TemporaryDirectory(prefix="leadline-lives-") as folder:
-        running = start(Path(folder) / "data")
+        variables = kafka_variables(request) if request.param == "kafka" else {}
+        running = start(Path(folder) / "data", variables=variables)
         try:
             answer = running.send(
                 "PUT",

@@ -66,6 +66,15 @@ def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
     return broker.bootstrap
 
 
+def kafka_variables(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the settings of a Leadline on the tests' cluster, under a prefix of its own."""
+    return {
+        "LEADLINE_BUS": "kafka",
+        "LEADLINE_KAFKA_BOOTSTRAP": request.getfixturevalue("kafka_bootstrap"),
+        "LEADLINE_KAFKA_PREFIX": f"r{uuid.uuid4().hex[:10]}.",
+    }
+
+
 @pytest_asyncio.fixture
 async def kafka_options(kafka_bootstrap: str) -> AsyncIterator[KafkaOptions]:
     """A cluster with fresh topics of the registry under a prefix of this test's own."""

@@ -28,8 +28,9 @@ class KafkaOptions:
     username: str | None = None
     password: str | None = None
     ca_file: Path | None = None
-    # Time without a heartbeat, and without a poll, after which a member has lost its partitions.
-    session_seconds: float = 30.0
+    # Time without a heartbeat, and without a poll, after which a member has lost its partitions. The first is
+    # also how long a group stands still after the death of a member; no batch of ours blocks for as long.
+    session_seconds: float = 10.0
     longest_poll_seconds: float = 60.0
 
     def __post_init__(self) -> None:

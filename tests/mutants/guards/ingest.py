@@ -7,17 +7,16 @@ TRACKING = "tests/integration/ingest/test_tracking_door.py"
 INTAKE = "services/ingest/adapters/postgres_intake.py"
 
 STORE = """\
-        async with self.store.transaction() as intake:
-            return await submit_form(prepared, intake, contact=self.contact, shape=self.shape)
+        async with store.transaction() as intake:
+            return await submit_form(prepared, intake, contact=contact, shape=shape)
 """
 STORE_LATER = """\
+        import asyncio
         settled = asyncio.get_running_loop().create_future()
 
         async def run() -> None:
-            async with self.store.transaction() as intake:
-                settled.set_result(
-                    await submit_form(prepared, intake, contact=self.contact, shape=self.shape)
-                )
+            async with store.transaction() as intake:
+                settled.set_result(await submit_form(prepared, intake, contact=contact, shape=shape))
 
         running = asyncio.create_task(run())
         running.add_done_callback(lambda task: task.exception())
@@ -39,7 +38,7 @@ MUTANTS = (
     Mutant(
         "a form acknowledged before its commit",
         "A form is acknowledged when receipt and event are durable.",
-        [Edit("services/ingest/entrypoints/forms.py", STORE, STORE_LATER)],
+        [Edit("services/ingest/usecases/submit_form.py", STORE, STORE_LATER)],
         f"{FORMS}::test_nothing_is_acknowledged_when_the_commit_fails",
         "assert 200 >= 500",
     ),
