@@ -13,6 +13,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 # Whoever waits must hear "not now" within 5 s, so the bus answers within 4 (DESIGN, promise 1).
 CALL_SECONDS = 4.0
 REQUEST_MS = 4000
+JOIN_SPARE_MS = 2000
 # The client wakes all who wait for each full batch; its default of 16 KiB costs five sixths of the rate.
 MAX_BATCH_BYTES = 256 * 1024
 
@@ -102,6 +103,9 @@ class KafkaOptions:
             "session_timeout_ms": session,
             "heartbeat_interval_ms": min(3000, session // 4),
             "rebalance_timeout_ms": session,
+            # To join takes until a member that died is missed. Given up before that, each try would leave
+            # another dead member behind, and the group would stand still for as long again.
+            "request_timeout_ms": session + JOIN_SPARE_MS,
             "max_poll_interval_ms": int(self.longest_poll_seconds * 1000),
         }
 

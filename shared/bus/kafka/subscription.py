@@ -134,6 +134,7 @@ class KafkaSubscription:
         fetching = asyncio.ensure_future(
             self._consumer.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
         )
+        fetching.add_done_callback(self._count_ended)
         changed = asyncio.ensure_future(self._rebalances.changed.wait())
         try:
             await asyncio.wait([fetching, changed], return_when=asyncio.FIRST_COMPLETED)
@@ -154,6 +155,16 @@ class KafkaSubscription:
             if isinstance(cause, OffsetOutOfRangeError):
                 await self._raise_out_of_range(cause)
             raise
+
+    def _count_ended(self, fetching: "asyncio.Future[Any]") -> None:
+        """Count a fetch that did not end well as ended, which the library does not (`fetch_context`).
+
+        It would take this member for one that polls, for ever, and never let others have its partitions.
+        """
+        if fetching.cancelled() or fetching.exception() is not None:
+            state = self._consumer._subscription
+            state._fetch_count -= 1
+            state._last_fetch_ended = time.monotonic()
 
     async def _raise_out_of_range(self, fault: OffsetOutOfRangeError) -> None:
         (place, at), *_ = fault.args[0].items()
@@ -207,10 +218,11 @@ async def join(
     rebalances = Rebalances()
     consumer = AIOKafkaConsumer(group_id=options.prefix + group, client_id=member, **options.member())
     rebalances.consumer = consumer
-    consumer.subscribe([options.topic(topic) for topic in topics], listener=rebalances)
     try:
         await in_time(start(consumer.start()))
     except BaseException:
         await end_consumer(consumer)
         raise
+    # Not before: starting would wait for the first rebalance, which takes as long as a session.
+    consumer.subscribe([options.topic(topic) for topic in topics], listener=rebalances)
     return KafkaSubscription(options, consumer, rebalances, heads)
