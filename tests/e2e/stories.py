@@ -23,7 +23,7 @@ class Stories:
         anonymous_id = f"{self._name}-visitor"
         for number, path in enumerate(("/pricing", "/product", "/customers")):
             self._page(anonymous_id, path, f"{self._name}-a-{number}")
-        self._form("accepted", country="DE", anonymous_id=anonymous_id)
+        self.fill_in_a_form("accepted", country="DE", anonymous_id=anonymous_id)
         handoff = self._open_handoff("accepted")
         self._act(handoff["id"], "accept", by=handoff["person_id"])
         lead = self._lead("accepted", lambda lead: lead["state"] == "accepted")
@@ -32,7 +32,7 @@ class Stories:
 
     def lead_that_breaches(self) -> Facts:
         """Nobody accepts in time: taken from one rep and given to the other, who does no better."""
-        self._form("breached", country="NZ")
+        self.fill_in_a_form("breached", country="NZ")
         lead = self._lead("breached", lambda lead: len(breached_clocks(lead)) == 2)
         first, second = lead["handoffs"]
         assert first["person_id"] != second["person_id"]
@@ -40,11 +40,11 @@ class Stories:
 
     def lead_that_comes_back(self) -> Facts:
         """Rejected with a reason, cooled down, back with new evidence as a new cycle, for the other rep."""
-        self._form("back", country="FR")
+        self.fill_in_a_form("back", country="FR")
         first = self._open_handoff("back")
         self._act(first["id"], "reject", by=first["person_id"], reason="no_budget")
         self._lead("back", lambda lead: lead["state"] == "nurturing" and lead["cycle"] == 2)
-        self._form("back", country="FR", again=True)
+        self.fill_in_a_form("back", country="FR", again=True)
         second = self._open_handoff("back")
         assert second["cycle"] == 2
         assert second["person_id"] != first["person_id"]
@@ -54,7 +54,7 @@ class Stories:
         """Two leads turn out to be one person while one of them is with a rep, who keeps the lead."""
         self._identify("older", user_id=None)
         older = self._lead_id("older")
-        self._form("younger", country="ES")
+        self.fill_in_a_form("younger", country="ES")
         handoff = self._open_handoff("younger")
         younger = handoff["lead_id"]
         for who in ("younger", "older"):
@@ -85,7 +85,8 @@ class Stories:
         answer = self._leadline.send("POST", "/v1/identify", scope="ingest", json=body)
         assert answer.is_success, answer.text
 
-    def _form(self, who: str, *, country: str, again: bool = False, **fields: str) -> None:
+    def fill_in_a_form(self, who: str, *, country: str, again: bool = False, **fields: str) -> str:
+        """Post the form of somebody; return the address."""
         token = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._email(who)} {again}"))
         body = {
             "email": self._email(who),
@@ -97,6 +98,7 @@ class Stories:
         }
         answer = self._leadline.send("POST", "/v1/forms/website", scope="ingest", json=body)
         assert answer.is_success, answer.text
+        return self._email(who)
 
     def _act(self, handoff_id: str, act: str, **body: str) -> None:
         answer = self._leadline.send("POST", f"/v1/handoffs/{handoff_id}/{act}", scope="work", json=body)

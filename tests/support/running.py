@@ -175,9 +175,11 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(data_dir: Path, *arguments: str) -> Iterator[RunningLeadline]:
+def running(
+    data_dir: Path, *arguments: str, variables: Mapping[str, str] = NOTHING
+) -> Iterator[RunningLeadline]:
     """Give a Leadline that is stopped and cleared away at the end, its database server too."""
-    leadline = start(data_dir, *arguments)
+    leadline = start(data_dir, *arguments, variables=variables)
     try:
         yield leadline
     finally:
