@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a check needs of the project: its packages, and the settings of pytest.
-COPIED = ("leadline", "services", "shared", "migrations", "tests", "pyproject.toml")
+COPIED = ("deploy", "leadline", "services", "shared", "migrations", "tests", "pyproject.toml")
 
 
 class SnippetNotFound(ValueError):

@@ -13,7 +13,8 @@ from typing import Any
 
 # Other people's packages alone: the project's own come from the copy. What is missing costs time, no more.
 PACKAGES = (
-    "pytest", "_pytest.junitxml", "pytest_asyncio.plugin", "hypothesis", "asyncpg", "sqlalchemy.ext.asyncio",
+    "pytest", "_pytest.junitxml", "pytest_asyncio.plugin", "hypothesis", "asyncpg", "aiokafka",
+    "psutil", "sqlalchemy.ext.asyncio",
     "alembic.command", "fastapi", "httpx2", "msgspec", "orjson", "structlog", "prometheus_client",
     "pydantic_settings",
     "yaml", "phonenumbers", "holidays", "email_validator", "publicsuffixlist", "crawlerdetect", "multipart",

@@ -77,7 +77,7 @@ class KafkaSubscription:
         if self._rebalances.generation != self._seen:
             self._take_over()
             return ()
-        await self._aim(positions)
+        self._aim(positions)
         self._tell(positions)
         self._rebalances.changed.clear()
         if self._rebalances.generation != self._seen:
@@ -106,26 +106,16 @@ class KafkaSubscription:
             self._options.place(place.topic, place.partition) for place in self._rebalances.assigned
         )
 
-    async def _aim(self, positions: Mapping[Partition, int]) -> None:
+    def _aim(self, positions: Mapping[Partition, int]) -> None:
         """Let the library read at `positions` and nowhere else."""
         wanted = {self._theirs(place): at for place, at in positions.items() if place in self._assigned}
         moved = {place: at for place, at in wanted.items() if self._reading.get(place) != at}
-        await self._check(moved)
         with suppress(IllegalStateError):  # revoked this instant: the next poll takes over
             self._consumer.pause(*(self._reading.keys() - wanted.keys()))
             for place, at in moved.items():
                 self._consumer.seek(place, at)
             self._consumer.resume(*(wanted.keys() - self._reading.keys()))
         self._reading = wanted
-
-    async def _check(self, moved: Mapping[TopicPartition, int]) -> None:
-        """Raise OffsetOutOfRange for a position that is not kept, before anything is read from it."""
-        for topic in {place.topic for place in moved}:
-            heads = await self._heads(self._options.place(topic, 0).topic)
-            for place, at in moved.items():
-                ours = self._options.place(place.topic, place.partition)
-                if place.topic == topic and not heads[ours][0] <= at <= heads[ours][1]:
-                    raise OffsetOutOfRange(ours, at, *heads[ours])
 
     def _theirs(self, place: Partition) -> TopicPartition:
         return TopicPartition(self._options.topic(place.topic), place.number)

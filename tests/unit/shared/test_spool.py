@@ -146,7 +146,7 @@ async def test_nothing_is_acknowledged_before_it_is_on_disk(
     monkeypatch.setattr(os, "fdatasync", noted)
     for number, entry in enumerate(numbered(5), start=1):
         await spool.append([entry])
-        assert synced[-1] == number * len(packed(entry))
+        assert synced[-1:] == [number * len(packed(entry))]
     await spool.close()
 
 

@@ -1,0 +1,54 @@
+"""Guards of the Kafka adapter: what its clients are told, and when something counts as sent or read."""
+
+from tests.mutants.mutant import Edit, Mutant
+
+OPTIONS = "shared/bus/kafka/options.py"
+SUBSCRIPTION = "shared/bus/kafka/subscription.py"
+SETTINGS = "tests/unit/shared/test_kafka_options.py"
+BUS = "tests/integration/shared/bus/test_kafka_bus.py::TestKafkaBus"
+PITFALLS = "tests/integration/shared/bus/test_kafka_pitfalls.py"
+
+MUTANTS = (
+    Mutant(
+        "auto-commit on",
+        "Offsets are committed when asked, for displays: never for what was fetched and perhaps not handled.",
+        [Edit(OPTIONS, '"enable_auto_commit": False', '"enable_auto_commit": True')],
+        f"{SETTINGS}::test_a_reader_never_begins_at_the_end_and_never_commits_unasked",
+        r"'none', True\) == \('none', False",
+    ),
+    Mutant(
+        "an idempotent producer",
+        "Idempotence is off: with it sends hang while brokers are away, or fail for ever afterwards.",
+        [Edit(OPTIONS, '"enable_idempotence": False', '"enable_idempotence": True')],
+        f"{SETTINGS}::test_the_producer_waits_for_all_copies_and_keeps_no_sequence",
+        r"'all', True\) == \('all', False",
+    ),
+    Mutant(
+        "one copy suffices",
+        "A message is acknowledged when every copy in sync has it.",
+        [Edit(OPTIONS, '"acks": "all"', '"acks": 1')],
+        f"{SETTINGS}::test_the_producer_waits_for_all_copies_and_keeps_no_sequence",
+        r"\(1, False\) == \('all', False",
+    ),
+    Mutant(
+        "acknowledged before the brokers have it",
+        "An append returns when the brokers have acknowledged every batch of it.",
+        [Edit("shared/bus/kafka/producer.py", "        await asyncio.gather(*sent)\n", "")],
+        f"{BUS}::test_a_log_that_is_away_says_so_in_time",
+        "DID NOT RAISE .*BusUnavailable",
+    ),
+    Mutant(
+        "missing seek",
+        "Each poll reads at the position that the consumer names, whatever the library has read before.",
+        [Edit(SUBSCRIPTION, "                self._consumer.seek(place, at)\n", "                pass\n")],
+        f"{BUS}::test_the_same_position_gives_the_same_messages_again",
+        "not what lies at the position",
+    ),
+    Mutant(
+        "a reader that begins anew by itself",
+        "A position that is not kept any more is an error, never a silent step to what is.",
+        [Edit(OPTIONS, '"auto_offset_reset": "none"', '"auto_offset_reset": "earliest"')],
+        f"{PITFALLS}::test_retention_that_overtakes_a_reader_is_an_error_and_skips_nothing",
+        "DID NOT RAISE .*OffsetOutOfRange",
+    ),
+)
