@@ -74,6 +74,7 @@ lock: .venv/.made ## resolve requirements/*.txt anew from pyproject.toml (hashes
 	$(UV_COMPILE) requirements/build.in --extra standalone --extra dev -o requirements/dev.txt
 	$(UV_COMPILE) requirements/build.in --extra standalone -c requirements/dev.txt -o requirements/standalone.txt
 	$(UV_COMPILE) -c requirements/dev.txt -o requirements/base.txt
+	$(subst pyproject.toml,requirements/build.in,$(UV_COMPILE)) -c requirements/dev.txt -o requirements/build.txt
 
 clean: ## remove .venv and caches (data directories stay)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
