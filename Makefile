@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 DURATION ?= 300
 SEED ?= 1
 MACHINE ?= standalone apart
+BUS ?= postgres kafka
 PART ?=
 MUTANT ?=
 JOBS ?= 2
@@ -50,8 +51,8 @@ unit: $(DEV_READY) ## run the tests that need no database and no process
 e2e: $(DEV_READY) ## run the tests with real processes
 	$(BIN)/pytest -q tests/e2e $(PYTEST_ARGS)
 
-faults: $(DEV_READY) ## kill and freeze a running Leadline, then check it (DURATION=300 SEED=1 MACHINE="standalone apart")
-	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one))
+faults: $(DEV_READY) ## kill and freeze a running Leadline, then check it (DURATION=300 SEED=1 MACHINE= BUS=)
+	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one)) $(foreach one,$(BUS),--bus $(one))
 
 mutants: $(DEV_READY) ## take out each guard, see its check fail (MUTANT=words of a name JOBS=2)
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(if $(MUTANT),"$(MUTANT)")

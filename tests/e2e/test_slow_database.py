@@ -21,18 +21,20 @@ from tests.e2e.doors import (
     well,
 )
 from tests.support.eventually import eventually
+from tests.support.fault_line import FaultLine, fault_line
 from tests.support.running import NO_SPOOL, RunningLeadline, start
-from tests.support.slow_proxy import SlowLine, slow_line
+
+SOCKET = ".s.PGSQL.5432"
 
 
 @pytest.fixture
-def slow(database_url: str) -> Iterator[tuple[RunningLeadline, SlowLine]]:
+def slow(database_url: str) -> Iterator[tuple[RunningLeadline, FaultLine]]:
     found = re.search(r"host=([^&]+)", database_url)
     if found is None:
         pytest.skip("the server is not reached over a Unix socket")
     with tempfile.TemporaryDirectory(prefix="leadline-slow-") as name:
         folder = Path(name)
-        with slow_line(folder, Path(found[1]) / ".s.PGSQL.5432") as line:
+        with fault_line(folder / SOCKET, Path(found[1]) / SOCKET) as line:
             url = database_url.replace(found[1], name)
             running = start(folder / "data", "--database", url, variables=NO_SPOOL)
             try:
@@ -44,7 +46,7 @@ def slow(database_url: str) -> Iterator[tuple[RunningLeadline, SlowLine]]:
 
 @pytest.mark.parametrize("seconds", [0.1, 0.4, 3.0])
 async def test_a_slow_database_is_waited_for_so_long_and_no_longer(
-    slow: tuple[RunningLeadline, SlowLine], seconds: float
+    slow: tuple[RunningLeadline, FaultLine], seconds: float
 ) -> None:
     leadline, line = slow
     await well(leadline)

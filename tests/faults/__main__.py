@@ -3,9 +3,10 @@
 import argparse
 import signal
 import sys
+from itertools import product
 from pathlib import Path
 
-from tests.faults.run import MACHINES, Plan, run
+from tests.faults.run import BUSES, MACHINES, Plan, run
 
 # A run of this length has an outage in its middle.
 LONG_SECONDS = 600
@@ -17,6 +18,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="how long each machine is struck")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--machine", action="append", choices=list(MACHINES), help="default: all")
+    parser.add_argument("--bus", action="append", choices=BUSES, help="default: postgres")
     parser.add_argument(
         "--outage",
         action=argparse.BooleanOptionalAction,
@@ -28,10 +30,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     outage = options.seconds >= LONG_SECONDS if options.outage is None else options.outage
-    plan = Plan(options.seed, options.seconds, outage)
     findings = 0
-    for name in options.machine or list(MACHINES):
-        report = run(name, plan, options.keep)
+    for bus, name in product(options.bus or BUSES[:1], options.machine or MACHINES):
+        report = run(name, Plan(options.seed, options.seconds, outage, bus), options.keep)
         findings += sum(map(len, report.findings.values()))
         print("\n".join(report.lines()), flush=True)
     return 1 if findings else 0

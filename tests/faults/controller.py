@@ -7,17 +7,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Literal, cast
 
 import psutil
 
 from tests.faults.halt import Halt
 from tests.faults.journal import Journal
+from tests.faults.lines import spoil
 from tests.faults.machine import BACK_SECONDS, Machine, answers, is_ready, query
 from tests.faults.part import Part
 from tests.faults.processes import alive, send
 from tests.faults.schedule import EVERYTHING, Fault, How
+from tests.support.fault_line import State
 
 LOOK_SECONDS = 0.05
+KILLS = ("kill", "freeze_and_kill")
+Killed = Literal["processes", "servers"]
 PATHS = ("/v1/track", "/v1/leads", "/v1/handoffs")
 CUT = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -61,6 +66,8 @@ class Controller(Part):
         self._halt = halt
         self.disturbances: list[Disturbance] = []
         self.counts: Counter[How] = Counter()
+        # Of processes of ours, and of brokers and the database.
+        self.kills: Counter[Killed] = Counter()
 
     def work(self) -> None:
         for fault in self._schedule:
@@ -82,11 +89,13 @@ class Controller(Part):
 
     def _strike(self, fault: Fault) -> list[Blow]:
         """Strike a victim, and the second one while the first is frozen or recovers."""
+        if fault.victim in self._machine.lines:
+            return self._spoil(fault)
         processes = self._machine.processes(fault.victim)
         if not processes:
             return []
         begin, second = datetime.now(UTC), list[Blow]()
-        self.counts[fault.how] += 1
+        self._count(fault)
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
         frozen = fault.how.startswith("freeze")
         if frozen:
@@ -99,6 +108,24 @@ class Controller(Part):
         if not frozen:
             second = self._strike_second(fault)
         return [Blow(fault, begin, since), *second]
+
+    def _spoil(self, fault: Fault) -> list[Blow]:
+        """Let a line be as the fault says for a while."""
+        lines, begin = self._machine.lines[fault.victim], datetime.now(UTC)
+        self._count(fault)
+        self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
+        until = time.monotonic() + fault.held
+        spoil(lines, cast(State, fault.how))
+        second = self._strike_second(fault)
+        time.sleep(max(0.0, until - time.monotonic()))
+        spoil(lines, "whole")
+        return [Blow(fault, begin, datetime.now(UTC)), *second]
+
+    def _count(self, fault: Fault) -> None:
+        self.counts[fault.how] += 1
+        if fault.how in KILLS:
+            servers = fault.victim == "postgres" or fault.victim in self._machine.brokers.victims
+            self.kills["servers" if servers else "processes"] += 1
 
     def _freeze(self, fault: Fault, processes: list[psutil.Process]) -> list[Blow]:
         until = time.monotonic() + fault.held
@@ -128,7 +155,8 @@ class Controller(Part):
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
         self.counts[fault.how] += 1
         # A supervisor first: it would start what it misses. The server last, and back first.
-        order = sorted(self._machine.victims, key=lambda name: (name == "postgres", name != "up"))
+        struck = [name for name in self._machine.victims if name not in self._machine.lines]
+        order = sorted(struck, key=lambda name: (name == "postgres", name != "up"))
         processes = [process for name in order for process in self._machine.processes(name)]
         send(processes, signal.SIGSTOP if fault.how == "freeze" else signal.SIGKILL)
         time.sleep(fault.held)
@@ -153,7 +181,7 @@ class Controller(Part):
         self._until(lambda: answers(self._machine.database_url), blows)
         for url in {door.url for path in PATHS for door in self._machine.doors(path)}:
             self._until(partial(is_ready, url), blows)
-        if hit.issuperset(self._machine.timers):
+        if hit.issuperset(self._machine.timers) or hit & self._machine.lines.keys():
             since = max(blow.since for blow in blows)
             self._until(lambda: bool(query(self._machine.database_url, BEAT, since)), blows)
         end = datetime.now(UTC)
@@ -166,7 +194,7 @@ class Controller(Part):
             self._journal.note("fault", [name], "ok", (end - blow.begin).total_seconds())
 
     def _runs(self, victim: str) -> bool:
-        return bool(self._machine.processes(victim))
+        return victim in self._machine.lines or bool(self._machine.processes(victim))
 
     def _until(self, condition: Callable[[], bool], blows: list[Blow]) -> None:
         deadline = time.monotonic() + BACK_SECONDS

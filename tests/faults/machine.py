@@ -11,6 +11,9 @@ import asyncpg
 import httpx2
 import psutil
 
+from tests.faults.brokers import Brokers, NoBrokers
+from tests.faults.lines import Lines
+
 BACK_SECONDS = 60.0
 
 
@@ -30,6 +33,9 @@ class Machine(Protocol):
     victims: tuple[str, ...]
     # Victims in which routing's timer runs.
     timers: tuple[str, ...]
+    # Lines that can be spoilt, by the victims' names under which they are.
+    lines: Lines
+    brokers: Brokers | NoBrokers
 
     @property
     def keys(self) -> Mapping[str, str]: ...

@@ -1,6 +1,7 @@
 """Two machines: `leadline up` with a second api and work beside it, or processes of one or few roles each."""
 
 import asyncio
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -8,13 +9,19 @@ from pathlib import Path
 
 import psutil
 
+from deploy.kafka.local.broker import free_port
 from leadline.first_keys import first_keys
+from shared.bus.kafka.options import KafkaOptions
+from shared.bus.kafka.topics import create
 from shared.contracts.routes import owner_of
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.migrate import upgrade
+from tests.faults.brokers import Brokers, NoBrokers
+from tests.faults.lines import Lines
 from tests.faults.machine import BACK_SECONDS, Door, answers, is_ready
-from tests.faults.processes import Started, alive, free_port, server_processes
+from tests.faults.processes import Started, alive, server_processes
 from tests.support.eventually import eventually_sync
+from tests.support.fault_line import fault_line
 from tests.support.running import STOP_SECONDS, end_database, start, tell
 
 LOOPBACK = "http://127.0.0.1"
@@ -27,17 +34,20 @@ class Standalone:
     """
 
     name = "standalone"
-    victims: tuple[str, ...] = ("api", "work", "postgres", "up", "second-api", "second-work")
     timers: tuple[str, ...] = ("work", "second-work")
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers) -> None:
         self.data_dir = data_dir
+        self.brokers = brokers
+        self.lines = brokers.lines
+        own = ("api", "work", "postgres", "up", "second-api", "second-work")
+        self.victims: tuple[str, ...] = (*own, *brokers.victims, *self.lines)
         port = free_port()
         with ExitStack() as started:
             started.callback(end_database, data_dir)
-            self._running = start(data_dir)
+            self._running = start(data_dir, variables=brokers.variables)
             started.callback(self._running.stop)
-            self._second = Started(data_dir / "logs", self.database_url)
+            self._second = Started(data_dir / "logs", self.database_url, brokers.variables)
             started.callback(self._second.stop)
             self._second.add("second-api", ["leadline", "api", "--port", str(port)], data_dir / "second")
             self._second.add("second-work", ["leadline", "work"], data_dir / "second")
@@ -64,6 +74,8 @@ class Standalone:
         return frozenset({"up", "api", "work"} if victim == "up" else {victim})
 
     def processes(self, victim: str) -> list[psutil.Process]:
+        if victim in self.brokers.victims:
+            return self.brokers.processes(victim)
         if victim in self._second:
             return self._second.live(victim)
         if victim == "postgres":
@@ -75,7 +87,9 @@ class Standalone:
         return [found] if found is not None and alive(found) else []
 
     def bring_back(self, victim: str) -> None:
-        if victim in self._second:
+        if victim in self.brokers.victims:
+            self.brokers.tend()
+        elif victim in self._second:
             self._second.again(victim)
         elif victim == "up":
             self._running.process.wait(STOP_SECONDS)
@@ -87,6 +101,7 @@ class Standalone:
         assert status is None, f"leadline up ended by itself with {status}:\n{tell(self.data_dir)}"
         for name in self._second.ended():
             self._second.again(name)
+        self.brokers.tend()
 
     def stop(self) -> None:
         self._second.stop()
@@ -109,6 +124,8 @@ APART: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "second-scoring": ("scoring", ("api", "worker", "relay", "timer")),
     "second-routing": ("routing", ("api", "worker", "relay", "timer")),
 }
+LINE = "line-to-database"
+SOCKET = ".s.PGSQL.5432"
 # The pages over all services, for the checks at the end; it is not struck.
 PAGES = "leadline-api"
 
@@ -117,20 +134,29 @@ class Apart:
     """Each service as processes of its own on one embedded PostgreSQL; we start again what is killed."""
 
     name = "apart"
-    victims: tuple[str, ...] = (*APART, "postgres")
     timers: tuple[str, ...] = ("routing-timer", "second-routing")
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers) -> None:
         data_dir.mkdir(parents=True)
         self.data_dir = data_dir
+        self.brokers = brokers
         self._server = EmbeddedPostgres(data_dir)
         self._ports: dict[str, int] = {}
         with ExitStack() as started:
             started.callback(self._server.stop)
             self._url = self._server.start()
             upgrade(self._url)
+            if brokers.bus == "kafka":
+                asyncio.run(create(KafkaOptions(brokers.variables["LEADLINE_KAFKA_BOOTSTRAP"])))
             self._keys = asyncio.run(first_keys(self._url, data_dir)).by_scope
-            self._started = Started(data_dir, self._url)
+            # The path of a socket may not be long.
+            folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="leadline-line-")))
+            line = started.enter_context(fault_line(folder / SOCKET, data_dir / "postgres" / SOCKET))
+            self.lines: Lines = {LINE: [line], **brokers.lines}
+            self.victims: tuple[str, ...] = (*APART, "postgres", *brokers.victims, *self.lines)
+            url = self._url.replace(str(data_dir / "postgres"), str(folder))
+            assert url != self._url
+            self._started = Started(data_dir, url, brokers.variables)
             started.callback(self._started.stop)
             for victim, (service, roles) in APART.items():
                 arguments = [f"services.{service}"]
@@ -139,7 +165,7 @@ class Apart:
                 self._start(victim, arguments, listens="api" in roles)
             self._start(PAGES, ["leadline", "api"], listens=True)
             wait_until_ready(map(self._url_of, self._ports))
-            started.pop_all()
+            self._stop = started.pop_all()
 
     def _start(self, name: str, arguments: list[str], *, listens: bool) -> None:
         if listens:
@@ -168,10 +194,14 @@ class Apart:
         return frozenset({victim})
 
     def processes(self, victim: str) -> list[psutil.Process]:
+        if victim in self.brokers.victims:
+            return self.brokers.processes(victim)
         return server_processes(self.data_dir) if victim == "postgres" else self._started.live(victim)
 
     def bring_back(self, victim: str) -> None:
-        if victim == "postgres":
+        if victim in self.brokers.victims:
+            self.brokers.tend()
+        elif victim == "postgres":
             eventually_sync(self._start_server, timeout_seconds=BACK_SECONDS, what="the server starts")
         else:
             self._started.again(victim)
@@ -180,10 +210,10 @@ class Apart:
         """Start again what has ended by itself: crash-only processes count on it."""
         for name in self._started.ended():
             self._started.again(name)
+        self.brokers.tend()
 
     def stop(self) -> None:
-        self._started.stop()
-        self._server.stop()
+        self._stop.close()
 
     def _start_server(self) -> bool:
         self._server.ensure_running()

@@ -2,10 +2,9 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,18 +41,13 @@ def server_processes(data_dir: Path) -> list[psutil.Process]:
         return []
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 class Started:
     """Processes `python -m ...` on one database, by name. They end when we do; `folder` takes their logs."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, variables: Mapping[str, str]) -> None:
+        """`variables` are settings that all of them get."""
         self._folder = folder
-        self._database_url = database_url
+        self._variables = {**variables, "LEADLINE_DATABASE_URL": database_url}
         # The children read the end of the pipe as our death.
         self._pipe, self._kept_end = os.pipe()
         self._commands: dict[str, tuple[Sequence[str], Path]] = {}
@@ -80,8 +74,7 @@ class Started:
             )
 
     def _environment(self, data_dir: Path) -> dict[str, str]:
-        return {
-            "LEADLINE_DATABASE_URL": self._database_url,
+        return self._variables | {
             "LEADLINE_DATA_DIR": str(data_dir),
             PARENT_PIPE_VARIABLE: str(self._pipe),
         }

@@ -2,28 +2,32 @@
 
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 import psutil
 
+from tests.faults.brokers import Brokers, NoBrokers
 from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, settled
 from tests.faults.checks.scores import compare_scores
 from tests.faults.clients import Caller, Poster, http
-from tests.faults.controller import Controller
+from tests.faults.controller import Controller, Killed
 from tests.faults.crm import Crm
 from tests.faults.evidence import Evidence, gather, wait_until_quiet
 from tests.faults.follower import Follower
 from tests.faults.halt import HEALED_SECONDS, Halt
 from tests.faults.journal import Journal
+from tests.faults.lines import spoil
 from tests.faults.machine import Machine, query
 from tests.faults.machines import Apart, Standalone
 from tests.faults.part import Part
 from tests.faults.processes import send
 from tests.faults.reps import Desk
-from tests.faults.schedule import How, faults, outage, with_outage
+from tests.faults.schedule import How, Spoilt, faults, outage, with_outage
 from tests.faults.steward import Steward
 from tests.faults.traffic import Visitors
 
@@ -39,6 +43,8 @@ SECONDS_A_BLOW = 10
 SCOPES = ("ingest", "work", "admin")
 SHOWN = 5
 
+BusName = Literal["postgres", "kafka"]
+BUSES: tuple[BusName, ...] = get_args(BusName)
 Check = Callable[[Evidence], Iterator[str]]
 CHECKS: tuple[Check, ...] = (
     *arrivals.CHECKS,
@@ -57,6 +63,7 @@ class Plan:
     seed: int
     seconds: float
     outage: bool = False
+    bus: BusName = "postgres"
 
 
 @dataclass(slots=True)
@@ -66,6 +73,7 @@ class Report:
     machine: str
     plan: Plan
     blows: Mapping[How, int] = field(default_factory=dict)
+    killed: Counter[Killed] = field(default_factory=Counter)
     counts: dict[str, int] = field(default_factory=dict)
     lateness: str = ""
     findings: dict[str, list[str]] = field(default_factory=dict)
@@ -78,6 +86,10 @@ class Report:
     def freezes(self) -> int:
         return self.blows.get("freeze", 0) + self.blows.get("freeze_and_kill", 0)
 
+    @property
+    def cuts(self) -> int:
+        return sum(count for how, count in self.blows.items() if how in ("cut", *get_args(Spoilt)))
+
     def lines(self) -> Iterator[str]:
         """Return the report for people; the last line sums up."""
         for check, found in self.findings.items():
@@ -85,8 +97,9 @@ class Report:
             yield from (f"    {one}" for one in found[:SHOWN])
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         yield (
-            f"faults {self.machine} seed {self.plan.seed}, {self.plan.seconds:.0f} s: {self.kills} kills,"
-            f" {self.freezes} freezes, {self.blows.get('cut', 0)} cuts, {counts}, {self.lateness},"
+            f"faults {self.machine} seed {self.plan.seed}, {self.plan.seconds:.0f} s:"
+            f" {self.killed['processes']} processes and {self.killed['servers']} servers killed,"
+            f" {self.freezes} freezes, {self.cuts} cuts and spoilt lines, {counts}, {self.lateness},"
             f" {sum(map(len, self.findings.values()))} findings"
         )
 
@@ -96,17 +109,20 @@ def run(machine_name: str, plan: Plan, folder: Path | None = None) -> Report:
     with tempfile.TemporaryDirectory(prefix="leadline-faults-") as temporary:
         home = folder or Path(temporary)
         home.mkdir(parents=True, exist_ok=True)
-        machine = MACHINES[machine_name](home / machine_name)
-        try:
+        brokers = Brokers(home / "kafka") if plan.bus == "kafka" else NoBrokers()
+        with ExitStack() as started:
+            started.callback(brokers.stop)
+            machine = MACHINES[machine_name](home / machine_name, brokers)
+            started.callback(machine.stop)
+            started.callback(thaw, machine)
             return _run(machine, plan, home)
-        finally:
-            thaw(machine)
-            machine.stop()
 
 
 def thaw(machine: Machine) -> None:
     """Let go on whatever is frozen: a run may be ended in the middle of a blow."""
-    for victim in machine.victims:
+    for lines in machine.lines.values():
+        spoil(lines, "whole")
+    for victim in [name for name in machine.victims if name not in machine.lines]:
         with suppress(psutil.Error):
             send(machine.processes(victim), signal.SIGCONT)
 
@@ -130,7 +146,7 @@ def _run(machine: Machine, plan: Plan, home: Path) -> Report:
     halt = Halt(plan.seconds, blows=int(plan.seconds / SECONDS_A_BLOW))
     with closing(journal):
         controller, follower = _work(machine, journal, plan, halt)
-    report = Report(machine.name, plan, controller.counts)
+    report = Report(f"{machine.name} {plan.bus}", plan, controller.counts, controller.kills)
     if restless := wait_until_quiet(machine, HEALED_SECONDS):
         report.findings["the machine comes to rest"] = restless
     follower.catch_up()

@@ -3,14 +3,17 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-# `cut`: PostgreSQL ends the connections of everybody, as an administrator does.
-How = Literal["kill", "freeze", "freeze_and_kill", "cut"]
+Spoilt = Literal["delay", "reset", "lost", "half_open", "one_way", "trickle"]
+# `cut`: PostgreSQL ends the connections of everybody, as an administrator does. The others spoil a line.
+How = Literal["kill", "freeze", "freeze_and_kill", "cut"] | Spoilt
 Blow = tuple[How, str]
 BLOWS: tuple[Blow, ...] = (("kill", "all"), ("kill", "all"), ("freeze", "all"), ("freeze_and_kill", "all"))
 # Killed, a server loses all its processes, its first one, or one that serves a connection: three recoveries.
 SERVER_BLOWS: tuple[Blow, ...] = (*BLOWS[1:], ("kill", "first"), ("kill", "one"), ("cut", "all"))
+LINE_BLOWS: tuple[Blow, ...] = tuple((how, "all") for how in get_args(Spoilt))
+AT_ONCE = ("kill", "cut", "reset")
 # All victims at once, for longer than the gap in the heartbeat that is an outage.
 EVERYTHING = "everything"
 OUTAGE_SECONDS = (62.0, 68.0)
@@ -20,7 +23,7 @@ DOUBLE_PERCENT = 25
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """After `pause` seconds strike `victim`; a frozen one is held for `held` seconds.
+    """After `pause` seconds strike `victim`; one that is frozen or spoilt is held for `held` seconds.
 
     `then`: a second blow, its pause counted from when the first victim is frozen or has been killed.
     """
@@ -36,11 +39,11 @@ class Fault:
 def faults(seed: int, victims: Sequence[str], *, calm: float = 8.0) -> Iterator[Fault]:
     """Give faults without end; in each round every victim once. Each round after the first starts calm."""
     rng = random.Random(f"faults {seed}")
-    dealers = {victim: _deal(rng, SERVER_BLOWS if victim == "postgres" else BLOWS) for victim in victims}
+    dealers = {victim: _deal(rng, _blows(victim)) for victim in victims}
 
     def draw(victim: str, pause: float, then: Fault | None = None) -> Fault:
         how, part = next(dealers[victim])
-        held = rng.choice((0.3, 1.0, 2.5, 4.0, 7.0)) if how.startswith("freeze") else 0.0
+        held = 0.0 if how in AT_ONCE else rng.choice((0.3, 1.0, 2.5, 4.0, 7.0))
         return Fault(pause, victim, how, held, part, then)
 
     pause = 0.0
@@ -71,6 +74,12 @@ def with_outage(schedule: Iterator[Fault], outage: Fault, due: Callable[[], bool
             done = True
             yield outage
         yield fault
+
+
+def _blows(victim: str) -> Sequence[Blow]:
+    if victim.startswith("line-"):
+        return LINE_BLOWS
+    return SERVER_BLOWS if victim == "postgres" else BLOWS
 
 
 def _deal(rng: random.Random, blows: Sequence[Blow]) -> Iterator[Blow]:

@@ -29,11 +29,16 @@ class KafkaMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One combined broker and controller; both of its listeners are on the loopback."""
+    """One combined broker and controller; its listeners are on the loopback.
+
+    `advertised` is the port that clients are told; `inner_port` that of the other brokers, 0 for the same.
+    """
 
     number: int
     port: int
     controller_port: int
+    advertised: int
+    inner_port: int = 0
 
 
 def check_tools() -> None:
@@ -84,10 +89,14 @@ class LocalKafka:
         nodes: int = 1,
         settings: Sequence[str] = (),
         ports: Sequence[int] = (),
+        advertised: Sequence[int] = (),
         protocol: str = "PLAINTEXT",
         scram: Mapping[str, str] = NOBODY,
     ) -> None:
         """`settings` are further lines of `server.properties`; `ports` are the brokers' (else free ones).
+
+        `advertised` are the ports that clients are told instead, one for each node: lines to the brokers.
+        Brokers then talk to each other past them.
 
         `protocol` is what clients have to speak; `scram` the passwords of the users of SCRAM-SHA-512.
         """
@@ -96,14 +105,23 @@ class LocalKafka:
         self._settings = tuple(settings)
         self._protocol = protocol
         self._scram = scram
-        given = (*ports, *(_free_port() for _ in range(nodes - len(ports))))
-        self.nodes = [Node(number + 1, given[number], _free_port()) for number in range(nodes)]
+        given = (*ports, *(free_port() for _ in range(nodes - len(ports))))
+        self.nodes = [
+            Node(
+                number + 1,
+                given[number],
+                controller_port=free_port(),
+                advertised=advertised[number] if advertised else given[number],
+                inner_port=free_port() if advertised else 0,
+            )
+            for number in range(nodes)
+        ]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     @property
     def bootstrap(self) -> str:
         """Where clients begin: every broker."""
-        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return ",".join(f"127.0.0.1:{node.advertised}" for node in self.nodes)
 
     def start(self) -> None:
         """Format what is new, start every node, return when each takes connections."""
@@ -128,6 +146,10 @@ class LocalKafka:
     def pid(self, node: Node) -> int:
         """Return the process id of a node that was started."""
         return self._running[node.number].pid
+
+    def runs(self, node: Node) -> bool:
+        """Return whether the process of a node that was started has not ended."""
+        return self._running[node.number].poll() is None
 
     def kill(self, node: Node) -> None:
         """End a node by SIGKILL and wait for it."""
@@ -192,11 +214,7 @@ class LocalKafka:
             "process.roles=broker,controller",
             f"node.id={node.number}",
             f"controller.quorum.voters={voters}",
-            f"listeners={self._protocol}://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-            f"advertised.listeners={self._protocol}://127.0.0.1:{node.port}",
-            "controller.listener.names=CONTROLLER",
-            f"inter.broker.listener.name={self._protocol}",
-            f"listener.security.protocol.map={self._protocol}:{self._protocol},CONTROLLER:PLAINTEXT",
+            *self._listeners(node),
             f"log.dirs={self._home(node) / 'data'}",
             "auto.create.topics.enable=false",
             f"default.replication.factor={copies}",
@@ -211,6 +229,18 @@ class LocalKafka:
             "group.initial.rebalance.delay.ms=0",
             "log.segment.delete.delay.ms=0",
             *self._settings,
+        ]
+
+    def _listeners(self, node: Node) -> list[str]:
+        inner = f",INNER://127.0.0.1:{node.inner_port}" if node.inner_port else ""
+        controller = f",CONTROLLER://127.0.0.1:{node.controller_port}"
+        return [
+            f"listeners={self._protocol}://127.0.0.1:{node.port}{inner}{controller}",
+            f"advertised.listeners={self._protocol}://127.0.0.1:{node.advertised}{inner}",
+            "controller.listener.names=CONTROLLER",
+            f"inter.broker.listener.name={'INNER' if inner else self._protocol}",
+            f"listener.security.protocol.map={self._protocol}:{self._protocol},INNER:PLAINTEXT,"
+            "CONTROLLER:PLAINTEXT",
         ]
 
     def _wait_for(self, node: Node) -> None:
@@ -234,6 +264,7 @@ def default_jars() -> Path:
     return cache / "leadline" / "kafka-4.3.0"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

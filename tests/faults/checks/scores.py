@@ -110,7 +110,7 @@ def ask(machine: Machine, client: httpx2.Client, leads: Mapping[Identity, str], 
 def compare_scores(machine: Machine, client: httpx2.Client, seed: int) -> tuple[int, dict[str, list[str]]]:
     """Return how many leads were compared, and what differs from each of the two others."""
     as_of = datetime.now(UTC)
-    recorded = asyncio.run(read_recorded(machine.database_url))
+    recorded = asyncio.run(read_recorded(machine.database_url, machine.brokers.variables))
     told = ask(machine, client, recorded.leads, as_of)
     recomputed = list(expected(recorded, as_of))
     undisturbed = asyncio.run(score_undisturbed(machine.database_url, recorded, as_of, seed))
