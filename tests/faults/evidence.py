@@ -33,6 +33,8 @@ TABLES = {
     "transitions": "SELECT lead_id, handoff_id, actor FROM routing.transition WHERE actor ->> 'kind' = 'crm'",
     "redirects": "SELECT lead_id, survivor_id, at FROM routing.redirect",
     "splits": "SELECT lead_id, from_id, at FROM routing.split",
+    "unmerged": "SELECT convert_from(payload, 'UTF8')::jsonb AS told FROM scoring.outbox"
+    " WHERE type = 'leadline.lead.unmerged.v1'",
     "scoring_redirects": "SELECT lead_id, survivor_id FROM scoring.redirect",
     "hand_links": "SELECT a, b, event_id::text FROM scoring.link l"
     " WHERE NOT EXISTS (SELECT FROM scoring.timeline t WHERE t.event_id = l.event_id)",

@@ -85,6 +85,9 @@ def good() -> Evidence:
             "transitions": [],
             "redirects": [{"lead_id": "ld_2", "survivor_id": "ld_1", "at": at(-5)}],
             "splits": [{"lead_id": "ld_3", "from_id": "ld_1", "at": at(-4)}],
+            "unmerged": [
+                {"told": {"lead_id": "ld_1", "new_lead_id": "ld_3", "unmerged_at": at(-4).isoformat()}}
+            ],
             "scoring_redirects": [{"lead_id": "ld_2", "survivor_id": "ld_1"}],
             "hand_links": [{"a": "e ada@example.com", "b": "e home@example.com", "event_id": "by hand"}],
             "acts": [{"handoff_id": "ho_2", "act": "accept", "actor": "ana"}],

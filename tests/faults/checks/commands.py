@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from tests.faults.evidence import Evidence
@@ -92,12 +93,13 @@ def unmerges_count_once(evidence: Evidence) -> Iterator[str]:
     """An acknowledged unmerge has minted one lead of its own, which routing knows of; nothing else splits.
 
     What hung together by the identity that has left falls apart in the same instant. Of a lead that was
-    merged on at once routing may know the merge alone.
+    merged on at once routing may know the merge alone: scoring has told why the others fell apart.
     """
     answers = {name: body for name, _, body in _answers(evidence, "unmerge")}
     told = [body["new_lead_id"] for body in answers.values()]
     split = {row["lead_id"]: (row["from_id"], row["at"]) for row in evidence.tables["splits"]}
-    caused = {split[lead_id] for lead_id in told if lead_id in split}
+    causes = [row["told"] for row in evidence.tables["unmerged"] if row["told"]["new_lead_id"] in told]
+    caused = {(cause["lead_id"], datetime.fromisoformat(cause["unmerged_at"])) for cause in causes}
     if len(set(told)) != len(told):
         yield "two unmerges have minted one lead"
     merged = {row["lead_id"] for row in evidence.tables["redirects"]}

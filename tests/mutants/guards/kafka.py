@@ -5,7 +5,6 @@ from tests.mutants.mutant import Edit, Mutant
 OPTIONS = "shared/bus/kafka/options.py"
 SUBSCRIPTION = "shared/bus/kafka/subscription.py"
 SETTINGS = "tests/unit/shared/test_kafka_options.py"
-BUS = "tests/integration/shared/bus/test_kafka_bus.py::TestKafkaBus"
 PITFALLS = "tests/integration/shared/bus/test_kafka_pitfalls.py"
 
 MUTANTS = (
@@ -34,14 +33,14 @@ MUTANTS = (
         "acknowledged before the brokers have it",
         "An append returns when the brokers have acknowledged every batch of it.",
         [Edit("shared/bus/kafka/producer.py", "        await asyncio.gather(*sent)\n", "")],
-        f"{BUS}::test_a_log_that_is_away_says_so_in_time",
+        f"{PITFALLS}::test_numbers_of_a_key_stay_in_order_through_a_freeze_of_the_broker",
         "DID NOT RAISE .*BusUnavailable",
     ),
     Mutant(
         "missing seek",
         "Each poll reads at the position that the consumer names, whatever the library has read before.",
         [Edit(SUBSCRIPTION, "                self._consumer.seek(place, at)\n", "                pass\n")],
-        f"{BUS}::test_the_same_position_gives_the_same_messages_again",
+        f"{PITFALLS}::test_a_position_named_again_is_read_again",
         "not what lies at the position",
     ),
     Mutant(

@@ -61,6 +61,16 @@ async def test_retention_that_overtakes_a_reader_is_an_error_and_skips_nothing(
     assert (lost.value.position, lost.value.first) == (3, 10)
 
 
+async def test_a_position_named_again_is_read_again(harness: KafkaHarness) -> None:
+    await harness.bus.append([message(number, key="k") for number in range(10)])
+    one = await reader(harness.bus)
+    await one.until(10)
+    fourth = one.records[3]
+    again = await one.subscription.poll({fourth.partition: fourth.offset}, max_records=100, timeout_seconds=1)
+    found = [record for part in again for record in part.records]
+    assert found == one.records[3:], "not what lies at the position"
+
+
 async def test_a_consumer_stops_where_retention_has_overtaken_it(
     harness: KafkaHarness, kafka_options: KafkaOptions, database: Database
 ) -> None:
