@@ -42,14 +42,14 @@ def test_two_thousand_seeds_find_nothing() -> None:
 def test_a_seed_gives_the_same_run_each_time() -> None:
     once, again = (simulate(17) for _ in range(2))
     assert once.trace == again.trace
-    assert len(once.trace) > 300
+    assert len(once.trace) > 100
     assert simulate(18).trace != once.trace
 
 
 def test_a_crash_at_each_boundary_loses_nothing() -> None:
     boundaries = simulate(3, calm=True).calls
     assert boundaries > 300
-    for number in range(1, boundaries + 1, 3):
+    for number in range(1, boundaries + 1):
         outcome = simulate(3, crash_at=number, calm=True)
         assert any("CRASH" in line for line in outcome.trace), number
         assert outcome.findings == [], f"a crash at boundary {number}"
