@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ START_SECONDS = 30.0
 SINGLE_GOAL = 1.0
 BATCH_GOAL = 10.0
 EVENTS_GOAL = 60_000
+ECHO = ("benchmarks.echo",)
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    """Start everything in a temporary folder; stop it all at the end."""
+def bench(variables: Mapping[str, str] = NOTHING, *, reference: Sequence[str] = ECHO) -> Iterator[Bench]:
+    """Start everything in a temporary folder; stop it all at the end.
+
+    `variables` are settings of ours; `reference` is the other server's module, with arguments after its port.
+    """
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         server = EmbeddedPostgres(place)
@@ -63,12 +68,14 @@ def bench() -> Iterator[Bench]:
             token = asyncio.run(_key(url))
             ours, echo = _free_port(), _free_port()
             product = [sys.executable, "-m", "services.ingest", "--role", "api", "--port", str(ours)]
-            reference = [sys.executable, "-m", "benchmarks.echo", str(echo)]
+            module, *arguments = reference
+            other = [sys.executable, "-m", module, str(echo), *arguments]
+            environment = _environment(place, url) | dict(variables)
             postgres = server.pid()
             assert postgres is not None
             with (
-                _running(product, _environment(place, url), f"http://127.0.0.1:{ours}/readyz") as ours_pid,
-                _running(reference, dict(os.environ), f"http://127.0.0.1:{echo}/docs") as echo_pid,
+                _running(product, environment, f"http://127.0.0.1:{ours}/readyz") as ours_pid,
+                _running(other, dict(os.environ), f"http://127.0.0.1:{echo}/docs") as echo_pid,
             ):
                 yield Bench(ours, echo, ours_pid, echo_pid, postgres, url, token)
         finally:

@@ -22,6 +22,7 @@ from shared.db.embedded import EmbeddedPostgres, create_database_sql
 
 STOP_SECONDS = 60.0
 MEGABYTE = 1_000_000
+NOTHING: Mapping[str, str] = {}
 
 
 @contextmanager
@@ -72,15 +73,18 @@ class Machine:
 
 
 @contextmanager
-def leadline(*arguments: str) -> Iterator[Machine]:
-    """Give a Leadline of real processes on a folder and a port of its own; stopped and gone afterwards."""
+def leadline(*arguments: str, variables: Mapping[str, str] = NOTHING) -> Iterator[Machine]:
+    """Give a Leadline of real processes on a folder and a port of its own; stopped and gone afterwards.
+
+    `variables` are settings of it.
+    """
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as folder:
         data_dir, talk = Path(folder) / "data", Path(folder) / "talk"
         command = [sys.executable, "-m", "leadline", "up", "--json", "--port", "0"]
         with talk.open("w") as said:
             process = subprocess.Popen(
                 [*command, "--data-dir", str(data_dir), *arguments],
-                stdout=subprocess.PIPE, stderr=said, env=_environment(), text=True,
+                stdout=subprocess.PIPE, stderr=said, env=_environment() | dict(variables), text=True,
             )  # fmt: skip
         assert process.stdout is not None
         try:

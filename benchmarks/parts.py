@@ -1,9 +1,9 @@
 """The parts of `make bench` by name, in the order in which they are run and shown."""
 
-from benchmarks import ingest, scoring_rules, scoring_throughput, scoring_workers
+from benchmarks import ingest, kafka, scoring_rules, scoring_throughput, scoring_workers
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
-from benchmarks.handoff import handoff
+from benchmarks.handoff import handoff, handoff_on_kafka
 from benchmarks.memory import memory
 from benchmarks.timers import timers
 
@@ -17,4 +17,7 @@ PARTS: dict[str, Part] = {
     "assignments": assignments,
     "handoff": handoff,
     "memory": memory,
+    "kafka-ingest": kafka.singles,
+    "kafka-batches": kafka.batches,
+    "kafka-handoff": handoff_on_kafka,
 }
