@@ -343,6 +343,23 @@ def test_a_rep_gets_the_time_back_that_an_outage_took(check: Check) -> None:
     assert list(check(broken_down())) == []
 
 
+def test_what_falls_apart_with_a_lead_that_was_merged_on_at_once_was_split_off_by_its_unmerge() -> None:
+    fell_apart = {"lead_id": "ld_1", "new_lead_id": "ld_4", "unmerged_at": at(-4).isoformat()}
+    evidence = with_table("unmerged", {"told": fell_apart})
+    tables = {
+        **evidence.tables,
+        "splits": [{"lead_id": "ld_4", "from_id": "ld_1", "at": at(-3.9)}],
+        "redirects": [
+            *evidence.tables["redirects"],
+            {"lead_id": "ld_3", "survivor_id": "ld_1", "at": at(-3)},
+        ],
+    }
+    assert list(commands.unmerges_count_once(replace(evidence, tables=tables))) == []
+    later = {"told": {**fell_apart, "unmerged_at": at(-2).isoformat()}}
+    other = {**tables, "unmerged": [*good().tables["unmerged"], later]}
+    assert list(commands.unmerges_count_once(replace(evidence, tables=other))) != []
+
+
 def test_a_score_that_differs_from_an_undisturbed_run_is_found() -> None:
     ada, home = Identity("email", "ada@example.com"), Identity("email", "home@example.com")
     line = Line("fit", "title", "rule", 20_000, "Title")

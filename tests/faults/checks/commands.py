@@ -3,7 +3,6 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from tests.faults.evidence import Evidence
@@ -97,17 +96,20 @@ def unmerges_count_once(evidence: Evidence) -> Iterator[str]:
     """
     answers = {name: body for name, _, body in _answers(evidence, "unmerge")}
     told = [body["new_lead_id"] for body in answers.values()]
-    split = {row["lead_id"]: (row["from_id"], row["at"]) for row in evidence.tables["splits"]}
-    causes = [row["told"] for row in evidence.tables["unmerged"] if row["told"]["new_lead_id"] in told]
-    caused = {(cause["lead_id"], datetime.fromisoformat(cause["unmerged_at"])) for cause in causes}
+    split = {row["lead_id"] for row in evidence.tables["splits"]}
+    instants = {
+        row["told"]["new_lead_id"]: (row["told"]["lead_id"], row["told"]["unmerged_at"])
+        for row in evidence.tables["unmerged"]
+    }
+    caused = {instants[lead_id] for lead_id in told if lead_id in instants}
     if len(set(told)) != len(told):
         yield "two unmerges have minted one lead"
     merged = {row["lead_id"] for row in evidence.tables["redirects"]}
     for lead_id in told:
-        if lead_id not in split.keys() | merged:
+        if lead_id not in split | merged:
             yield f"routing does not know of the unmerge that has minted lead {lead_id}"
-    for lead_id, cause in split.items():
-        if cause not in caused:
+    for lead_id in sorted(split):
+        if instants.get(lead_id) not in caused:
             yield f"lead {lead_id} was split off by nobody"
 
 
