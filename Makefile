@@ -13,6 +13,7 @@ DURATION ?= 300
 SEED ?= 1
 MACHINE ?= standalone apart
 BUS ?= postgres kafka
+TOTALS ?=
 PART ?=
 MUTANT ?=
 JOBS ?= 2
@@ -52,7 +53,7 @@ e2e: $(DEV_READY) ## run the tests with real processes
 	$(BIN)/pytest -q tests/e2e $(PYTEST_ARGS)
 
 faults: $(DEV_READY) ## kill and freeze a running Leadline, then check it (DURATION=300 SEED=1 MACHINE= BUS=)
-	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one)) $(foreach one,$(BUS),--bus $(one))
+	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one)) $(foreach one,$(BUS),--bus $(one)) $(if $(TOTALS),--totals $(TOTALS))
 
 mutants: $(DEV_READY) ## take out each guard, see its check fail (MUTANT=words of a name JOBS=2)
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(if $(MUTANT),"$(MUTANT)")
