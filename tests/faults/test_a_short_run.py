@@ -1,18 +1,25 @@
-"""A short run of the fault suite on each kind of machine; `make faults` runs it as long as you like."""
+"""A short run of the fault suite on each kind of machine and bus; `make faults` runs it as long as you like."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.faults.run import MACHINES, SECONDS_A_BLOW, Plan, run
+from deploy.kafka.local.broker import KafkaMissing, default_jars, fetch_jars
+from tests.faults.run import SECONDS_A_BLOW, BusName, Plan, run
+from tests.support.kafka import no_kafka
 
 SECONDS = 20
 SEED = 4
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-def test_what_was_promised_holds_under_kills_and_freezes(machine: str, tmp_path: Path) -> None:
-    report = run(machine, Plan(SEED, SECONDS), tmp_path)
+@pytest.mark.parametrize(("machine", "bus"), [("standalone", "postgres"), ("apart", "kafka")])
+def test_what_was_promised_holds_under_kills_and_freezes(machine: str, bus: BusName, tmp_path: Path) -> None:
+    if bus == "kafka":
+        try:
+            fetch_jars(default_jars())
+        except KafkaMissing as missing:
+            no_kafka(str(missing))
+    report = run(machine, Plan(SEED, SECONDS, bus=bus), tmp_path)
     assert report.findings == {}, "\n".join(report.lines())
     assert sum(report.blows.values()) >= SECONDS // SECONDS_A_BLOW
     assert report.kills + report.freezes >= 1
