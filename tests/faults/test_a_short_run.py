@@ -1,4 +1,4 @@
-"""A short run of the fault suite on each kind of machine and bus; `make faults` runs it as long as you like."""
+"""A short run of the fault suite on each kind of machine and bus; `make faults` runs as long as you like."""
 
 from pathlib import Path
 
