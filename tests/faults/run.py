@@ -1,5 +1,6 @@
 """One run: traffic, reps and faults for a time, then rest, then the checks, then one line that sums up."""
 
+import pickle
 import signal
 import tempfile
 from collections import Counter
@@ -12,7 +13,17 @@ from typing import Literal, get_args
 import psutil
 
 from tests.faults.brokers import Brokers, NoBrokers
-from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, settled
+from tests.faults.checks import (
+    arrivals,
+    audit,
+    clocks,
+    commands,
+    handoffs,
+    liveness,
+    log,
+    outages,
+    settled,
+)
 from tests.faults.checks.scores import compare_scores
 from tests.faults.clients import Caller, Poster, http
 from tests.faults.controller import Controller, Killed
@@ -22,6 +33,7 @@ from tests.faults.follower import Follower
 from tests.faults.halt import HEALED_SECONDS, Halt
 from tests.faults.journal import Journal
 from tests.faults.lines import spoil
+from tests.faults.log import LogReader
 from tests.faults.machine import Machine, query
 from tests.faults.machines import Apart, Standalone
 from tests.faults.part import Part
@@ -52,6 +64,9 @@ CHECKS: tuple[Check, ...] = (
     *clocks.CHECKS,
     *outages.CHECKS,
     *settled.CHECKS,
+    *log.CHECKS,
+    *audit.CHECKS,
+    *liveness.CHECKS,
 )
 
 
@@ -166,12 +181,13 @@ def _run(machine: Machine, plan: Plan, home: Path) -> Report:
     journal = Journal(home / f"{machine.name}-journal.jsonl")
     halt = Halt(plan.seconds, blows=int(plan.seconds / SECONDS_A_BLOW))
     with closing(journal):
-        controller, follower = _work(machine, journal, plan, halt)
+        controller, follower, reader = _work(machine, journal, plan, halt)
     report = Report(f"{machine.name} {plan.bus}", plan, controller.counts, controller.kills, halt.passed())
     if restless := wait_until_quiet(machine, HEALED_SECONDS):
         report.findings["the machine comes to rest"] = restless
     follower.catch_up()
-    evidence = gather(machine, journal.path, controller.disturbances, follower.seen)
+    evidence = gather(machine, journal.path, controller.disturbances, follower.seen, reader.seen)
+    (home / f"{machine.name}-evidence.pickle").write_bytes(pickle.dumps(evidence))
     judge(evidence, report)
     with http(machine, "read") as client:
         compared, differences = compare_scores(machine, client, plan.seed)
@@ -180,7 +196,9 @@ def _run(machine: Machine, plan: Plan, home: Path) -> Report:
     return report
 
 
-def _work(machine: Machine, journal: Journal, plan: Plan, halt: Halt) -> tuple[Controller, Follower]:
+def _work(
+    machine: Machine, journal: Journal, plan: Plan, halt: Halt
+) -> tuple[Controller, Follower, LogReader]:
     """Let clients, reps and the controller work until the end, and everything begun has ended."""
     schedule = faults(plan.seed, machine.victims)
     if plan.outage:
@@ -188,7 +206,8 @@ def _work(machine: Machine, journal: Journal, plan: Plan, halt: Halt) -> tuple[C
     controller = Controller(machine, journal, schedule, halt)
     follower = Follower(machine, halt, plan.seed)
     callers = [Caller(machine, journal, halt, scope, f"{scope} {plan.seed}") for scope in SCOPES]
-    parts: list[Part] = [controller, follower, *_people(callers, halt, plan.seed)]
+    reader = LogReader(machine, halt)
+    parts: list[Part] = [controller, follower, reader, *_people(callers, halt, plan.seed)]
     for part in parts:
         part.start()
     for part in parts:
@@ -198,7 +217,7 @@ def _work(machine: Machine, journal: Journal, plan: Plan, halt: Halt) -> tuple[C
     for part in parts:
         if part.failed is not None:
             raise part.failed
-    return controller, follower
+    return controller, follower, reader
 
 
 def _people(callers: Sequence[Caller], halt: Halt, seed: int) -> Iterator[Part]:
