@@ -224,9 +224,10 @@ def struck(begin: float, end: float, victim: str = "work", how: str = "kill") ->
 
 
 def healed(op: str, seconds: float, victim: str = "postgres") -> Evidence:
-    """A fault that was over after a second, and an operation that was acknowledged `seconds` after T0."""
+    """A fault that was over after a second, and an operation that was tried in it and taken after T0."""
+    tried = Entry(at(0.5).timestamp(), op, "m-1", "invoke")
     answered = Entry(at(seconds).timestamp(), op, "m-1", "ok", [200, "{}"])
-    return replace(journal_of(answered), disturbances=[struck(0, 1, victim)])
+    return replace(journal_of(tried, answered), disturbances=[struck(0, 1, victim)])
 
 
 def log_of(*messages: Kept) -> Evidence:

@@ -225,6 +225,12 @@ def test_what_is_allowed_is_no_finding(check: Check, evidence: Evidence) -> None
     assert list(check(evidence)) == []
 
 
+def test_nobody_waits_for_what_nobody_asks() -> None:
+    later = [Entry(at(9.5).timestamp(), "act", "ho_2 accept", outcome) for outcome in ("invoke", "ok")]
+    idle = replace(good(), journal=later, disturbances=[struck(0, 1)])
+    assert list(liveness.commands_are_taken_again(idle)) == []
+
+
 def test_a_hand_off_is_followed_through_merges_and_splits() -> None:
     evidence = with_table("splits", {"lead_id": "ld_4", "from_id": "ld_1", "at": at(3.2)})
     rows = [dict(row) for row in evidence.tables["handoffs"]]
