@@ -14,6 +14,8 @@ SEED ?= 1
 MACHINE ?= standalone apart
 BUS ?= postgres kafka
 TOTALS ?=
+SEEDS ?= 2000
+FIRST ?= 0
 PART ?=
 MUTANT ?=
 JOBS ?= 2
@@ -25,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
-.PHONY: help run kafka setup test unit e2e faults mutants bench check format lock clean
+.PHONY: help run kafka setup test unit e2e faults simulate mutants bench check format lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ e2e: $(DEV_READY) ## run the tests with real processes
 
 faults: $(DEV_READY) ## kill and freeze a running Leadline, then check it (DURATION=300 SEED=1 MACHINE= BUS=)
 	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one)) $(foreach one,$(BUS),--bus $(one)) $(if $(TOTALS),--totals $(TOTALS))
+
+simulate: $(DEV_READY) ## the plumbing on a virtual clock, many seeds (SEEDS=2000 FIRST=0)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 mutants: $(DEV_READY) ## take out each guard, see its check fail (MUTANT=words of a name JOBS=2)
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(if $(MUTANT),"$(MUTANT)")

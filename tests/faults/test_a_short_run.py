@@ -1,12 +1,11 @@
-"""A short run of the fault suite on each kind of machine and bus; `make faults` runs as long as you like."""
+"""A short run of the fault suite on machines of each kind and bus; `make faults` runs as long as you like."""
 
 from pathlib import Path
 
 import pytest
 
-from deploy.kafka.local.broker import KafkaMissing, default_jars, fetch_jars
 from tests.faults.run import SECONDS_A_BLOW, BusName, Plan, run
-from tests.support.kafka import no_kafka
+from tests.support.kafka import kafka_jars
 
 SECONDS = 20
 SEED = 4
@@ -15,10 +14,7 @@ SEED = 4
 @pytest.mark.parametrize(("machine", "bus"), [("standalone", "postgres"), ("apart", "kafka")])
 def test_what_was_promised_holds_under_kills_and_freezes(machine: str, bus: BusName, tmp_path: Path) -> None:
     if bus == "kafka":
-        try:
-            fetch_jars(default_jars())
-        except KafkaMissing as missing:
-            no_kafka(str(missing))
+        kafka_jars()
     report = run(machine, Plan(SEED, SECONDS, bus=bus), tmp_path)
     assert report.findings == {}, "\n".join(report.lines())
     assert sum(report.blows.values()) >= SECONDS // SECONDS_A_BLOW

@@ -91,25 +91,25 @@ def merges_count_once(evidence: Evidence) -> Iterator[str]:
 def unmerges_count_once(evidence: Evidence) -> Iterator[str]:
     """An acknowledged unmerge has minted one lead of its own, which routing knows of; nothing else splits.
 
-    What hung together by the identity that has left falls apart in the same instant. Of a lead that was
-    merged on at once routing may know the merge alone: scoring has told why the others fell apart.
+    What hung together by the identity that has left falls apart in the same instant, of which scoring tells.
+    Routing may hear of the parts one after the other; of one that was merged on at once, of the merge alone.
     """
     answers = {name: body for name, _, body in _answers(evidence, "unmerge")}
     told = [body["new_lead_id"] for body in answers.values()]
     split = {row["lead_id"] for row in evidence.tables["splits"]}
-    instants = {
+    why = {
         row["told"]["new_lead_id"]: (row["told"]["lead_id"], row["told"]["unmerged_at"])
         for row in evidence.tables["unmerged"]
     }
-    caused = {instants[lead_id] for lead_id in told if lead_id in instants}
+    caused = {why.get(lead_id) for lead_id in told}
     if len(set(told)) != len(told):
         yield "two unmerges have minted one lead"
     merged = {row["lead_id"] for row in evidence.tables["redirects"]}
     for lead_id in told:
         if lead_id not in split | merged:
             yield f"routing does not know of the unmerge that has minted lead {lead_id}"
-    for lead_id in sorted(split):
-        if instants.get(lead_id) not in caused:
+    for lead_id in split:
+        if why.get(lead_id, lead_id) not in caused:
             yield f"lead {lead_id} was split off by nobody"
 
 
