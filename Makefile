@@ -13,6 +13,7 @@ DURATION ?= 300
 SEED ?= 1
 MACHINE ?= standalone apart
 BUS ?= postgres kafka
+TOTALS ?=
 SEEDS ?= 2000
 FIRST ?= 0
 PART ?=
@@ -54,7 +55,7 @@ e2e: $(DEV_READY) ## run the tests with real processes
 	$(BIN)/pytest -q tests/e2e $(PYTEST_ARGS)
 
 faults: $(DEV_READY) ## kill and freeze a running Leadline, then check it (DURATION=300 SEED=1 MACHINE= BUS=)
-	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one)) $(foreach one,$(BUS),--bus $(one))
+	$(BIN)/python -m tests.faults --seconds $(DURATION) --seed $(SEED) $(foreach one,$(MACHINE),--machine $(one)) $(foreach one,$(BUS),--bus $(one)) $(if $(TOTALS),--totals $(TOTALS))
 
 simulate: $(DEV_READY) ## the plumbing on a virtual clock, many seeds (SEEDS=2000 FIRST=0)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)

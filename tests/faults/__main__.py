@@ -6,7 +6,8 @@ import sys
 from itertools import product
 from pathlib import Path
 
-from tests.faults.run import BUSES, MACHINES, Plan, run
+from tests.faults import totals
+from tests.faults.run import BUSES, MACHINES, Plan, Report, run
 
 # A run of this length has an outage in its middle.
 LONG_SECONDS = 600
@@ -25,17 +26,24 @@ def main() -> int:
         help=f"stop everything for over a minute once (default: from {LONG_SECONDS} s on)",
     )
     parser.add_argument("--keep", type=Path, help="keep data, logs and journal in this folder")
+    parser.add_argument(
+        "--totals", type=Path, help="add to this file, and tell what all runs in it amount to"
+    )
     options = parser.parse_args()
     # Whoever ends the run early, also from a script, leaves no process behind.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     outage = options.seconds >= LONG_SECONDS if options.outage is None else options.outage
-    findings = 0
+    reports: list[Report] = []
     for bus, name in product(options.bus or BUSES[:1], options.machine or MACHINES):
         report = run(name, Plan(options.seed, options.seconds, outage, bus), options.keep)
-        findings += sum(map(len, report.findings.values()))
+        reports.append(report)
         print("\n".join(report.lines()), flush=True)
-    return 1 if findings else 0
+        if options.totals:
+            totals.keep(options.totals, report.name, report.sums())
+    runs = totals.kept(options.totals) if options.totals else (report.sums() for report in reports)
+    print(totals.together(list(runs)))
+    return 1 if any(report.found for report in reports) else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 import psutil
 
+from tests.faults.brokers import ALL as ALL_BROKERS
 from tests.faults.halt import Halt
 from tests.faults.journal import Journal
 from tests.faults.lines import spoil
@@ -95,7 +96,7 @@ class Controller(Part):
         if not processes:
             return []
         begin, second = datetime.now(UTC), list[Blow]()
-        self._count(fault)
+        self._count(fault, [fault.victim])
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
         frozen = fault.how.startswith("freeze")
         if frozen:
@@ -112,7 +113,7 @@ class Controller(Part):
     def _spoil(self, fault: Fault) -> list[Blow]:
         """Let a line be as the fault says for a while."""
         lines, begin = self._machine.lines[fault.victim], datetime.now(UTC)
-        self._count(fault)
+        self._count(fault, [])
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
         until = time.monotonic() + fault.held
         spoil(lines, cast(State, fault.how))
@@ -121,11 +122,11 @@ class Controller(Part):
         spoil(lines, "whole")
         return [Blow(fault, begin, datetime.now(UTC)), *second]
 
-    def _count(self, fault: Fault) -> None:
+    def _count(self, fault: Fault, struck: Sequence[str]) -> None:
         self.counts[fault.how] += 1
         if fault.how in KILLS:
-            servers = fault.victim == "postgres" or fault.victim in self._machine.brokers.victims
-            self.kills["servers" if servers else "processes"] += 1
+            servers = {"postgres", *self._machine.brokers.victims}
+            self.kills.update("servers" if name in servers else "processes" for name in struck)
 
     def _freeze(self, fault: Fault, processes: list[psutil.Process]) -> list[Blow]:
         until = time.monotonic() + fault.held
@@ -153,9 +154,9 @@ class Controller(Part):
         """Freeze or kill all victims, hold them, and let them go on or start them again."""
         begin = datetime.now(UTC)
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
-        self.counts[fault.how] += 1
+        struck = [name for name in self._machine.victims if name not in (*self._machine.lines, ALL_BROKERS)]
+        self._count(fault, struck)
         # A supervisor first: it would start what it misses. The server last, and back first.
-        struck = [name for name in self._machine.victims if name not in self._machine.lines]
         order = sorted(struck, key=lambda name: (name == "postgres", name != "up"))
         processes = [process for name in order for process in self._machine.processes(name)]
         send(processes, signal.SIGSTOP if fault.how == "freeze" else signal.SIGKILL)

@@ -4,17 +4,19 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
 
+from shared.contracts.topics import SERVICES
 from shared.db.embedded import EmbeddedPostgres
 from tests.faults import journal
 from tests.faults.clients import http
 from tests.faults.controller import Disturbance
+from tests.faults.log import Kept, Seen, read_log
 from tests.faults.machine import Machine
 
 Row = Mapping[str, Any]
@@ -30,11 +32,24 @@ TABLES = {
     " closed_at, outcome, acts FROM routing.handoff",
     "acts": "SELECT handoff_id, act, actor FROM routing.act",
     "parked": "SELECT parked_id, act, body FROM routing.parked_command",
+    "moves": "SELECT lead_id, from_state, to_state, reason FROM routing.transition ORDER BY transition_id",
     "transitions": "SELECT lead_id, handoff_id, actor FROM routing.transition WHERE actor ->> 'kind' = 'crm'",
     "redirects": "SELECT lead_id, survivor_id, at FROM routing.redirect",
     "splits": "SELECT lead_id, from_id, at FROM routing.split",
     "unmerged": "SELECT convert_from(payload, 'UTF8')::jsonb AS told FROM scoring.outbox"
     " WHERE type = 'leadline.lead.unmerged.v1'",
+    "decisions": "SELECT decision_id, person_id, body FROM routing.decision",
+    "teams": "SELECT team_id, rotation FROM routing.team",
+    "outbox": " UNION ALL ".join(
+        f"SELECT '{service}' AS service, id, event_id, topic, key, sent_at IS NOT NULL AS sent"
+        f" FROM {service}.outbox"
+        for service in SERVICES
+    ),
+    "positions": " UNION ALL ".join(
+        "SELECT consumer_group, topic, partition, next_offset, handled, rejected"
+        f" FROM {service}.consumer_position"
+        for service in SERVICES
+    ),
     "scoring_redirects": "SELECT lead_id, survivor_id FROM scoring.redirect",
     "hand_links": "SELECT a, b, event_id::text FROM scoring.link l"
     " WHERE NOT EXISTS (SELECT FROM scoring.timeline t WHERE t.event_id = l.event_id)",
@@ -75,10 +90,17 @@ class Evidence:
     status: Row
     reconcile: Row
     server_log: Sequence[str] = ()
+    # The log at the end, and what was read of it while everything broke.
+    log: Sequence[Kept] = ()
+    seen: Seen = field(default_factory=dict)
 
 
 def gather(
-    machine: Machine, journal_path: Path, disturbances: Sequence[Disturbance], followed: Sequence[str]
+    machine: Machine,
+    journal_path: Path,
+    disturbances: Sequence[Disturbance],
+    followed: Sequence[str],
+    seen: Seen,
 ) -> Evidence:
     """Read everything; the machine must be quiet."""
     with http(machine, "read") as client:
@@ -92,6 +114,8 @@ def gather(
             status=_get(client, machine, "/v1/status"),
             reconcile=_get(client, machine, "/v1/reconcile"),
             server_log=list(_server_log(EmbeddedPostgres(machine.data_dir).log)),
+            log=asyncio.run(read_log(machine.database_url, machine.brokers.variables)),
+            seen=seen,
         )
 
 

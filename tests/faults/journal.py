@@ -1,4 +1,4 @@
-"""What the clients did and were told: one JSON line for each attempt and each answer."""
+"""What the clients did and were told: a JSON line for each attempt and each answer, with all of its ids."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ Outcome = Literal["invoke", "ok", "fail", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. `op` says what kind of operation, `id` which one; `told` is what `via` answered."""
+    """One id of a line. `op` says what kind of operation, `id` which one; `told` is what `via` answered."""
 
     at: float
     op: str
@@ -33,18 +33,20 @@ class Journal:
         self._lock = threading.Lock()
 
     def note(self, op: str, ids: list[str], outcome: Outcome, told: Any = None, via: str = "") -> None:
-        """Write one line for each id."""
-        line = {"at": time.time(), "op": op, "outcome": outcome, "told": told, "via": via}
-        lines = [json.dumps(line | {"id": one}) for one in ids]
+        """Write one line for all `ids`."""
+        line = {"at": time.time(), "op": op, "outcome": outcome, "told": told, "via": via, "ids": ids}
+        text = json.dumps(line) + "\n"
         with self._lock:
-            self._file.write("\n".join(lines) + "\n")
+            self._file.write(text)
 
     def close(self) -> None:
         self._file.close()
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """Return the entries of a journal in the order in which they were written."""
+    """Return the entries of a journal in the order in which they were written, one for each id."""
     with path.open() as lines:
         for line in lines:
-            yield Entry(**json.loads(line))
+            noted = json.loads(line)
+            ids = noted.pop("ids")
+            yield from (Entry(id=one, **noted) for one in ids)

@@ -1,24 +1,20 @@
 """What scores are made of, read from the machine: the log, model, cuts, links by hand, never-link edges."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
 import msgspec
 
 from services.scoring.adapters.keys import identity_of
 from services.scoring.domain.compile import CompiledModel, compile_model
 from services.scoring.domain.identity import Identity, Link
 from services.scoring.usecases.publish_model import read_model
-from shared.bus.kafka.bus import open_kafka_bus
-from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import Bus
-from shared.bus.postgres import PostgresBus
 from shared.contracts.activity import ActivityRecorded
 from shared.contracts.topics import ACTIVITY
 from shared.db.pool import create_pool
+from tests.faults.log import open_log
 from tests.support.scoring_oracle import by_identity
 
 PAGE = 2000
@@ -46,7 +42,7 @@ async def read_recorded(url: str, variables: Mapping[str, str]) -> Recorded:
     """Read log, model, cuts and memberships; `variables` say where the log is, if not in the database."""
     pool = await create_pool(url, service="scoring", min_size=1, max_size=2)
     try:
-        async with _opened(variables, pool) as bus:
+        async with open_log(variables, pool) as bus:
             messages = await _messages(bus)
         document = await pool.fetchval("SELECT document FROM scoring.model ORDER BY version DESC LIMIT 1")
         cuts = await pool.fetch("SELECT identity, cycle, cut FROM scoring.cut")
@@ -63,15 +59,6 @@ async def read_recorded(url: str, variables: Mapping[str, str]) -> Recorded:
         [(identity_of(row["a"]), identity_of(row["b"])) for row in never],
         {identity_of(row["identity"]): row["lead_id"] for row in members},
     )
-
-
-@asynccontextmanager
-async def _opened(variables: Mapping[str, str], pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Bus]:
-    if "LEADLINE_KAFKA_BOOTSTRAP" in variables:
-        async with open_kafka_bus(KafkaOptions(variables["LEADLINE_KAFKA_BOOTSTRAP"])) as kafka:
-            yield kafka
-    else:
-        yield PostgresBus(pool)
 
 
 async def _messages(bus: Bus) -> list[ActivityRecorded]:

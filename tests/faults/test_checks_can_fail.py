@@ -1,9 +1,6 @@
 """Each check of the fault suite is shown what it is there to find; and good evidence passes all."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,178 +9,45 @@ from services.scoring.domain.identity import Identity
 from services.scoring.domain.line import Line
 from services.scoring.domain.score import Score
 from shared.contracts import handoffs as told
-from shared.ids import event_id
-from tests.faults.checks import arrivals, clocks, commands, handoffs, outages, scores, settled
-from tests.faults.controller import Disturbance
+from shared.contracts.topics import ACTIVITY
+from tests.faults.brokers import ALL
+from tests.faults.checks import (
+    arrivals,
+    audit,
+    clocks,
+    commands,
+    handoffs,
+    liveness,
+    log,
+    outages,
+    scores,
+    settled,
+)
 from tests.faults.evidence import Evidence
+from tests.faults.good_evidence import (
+    EVENT,
+    LOG,
+    OUTAGE,
+    apart,
+    at,
+    broken_down,
+    changed,
+    decision,
+    done,
+    event,
+    good,
+    healed,
+    journal_of,
+    log_of,
+    logged,
+    moved,
+    paused,
+    struck,
+    with_feed,
+    with_table,
+)
 from tests.faults.journal import Entry
 from tests.faults.run import CHECKS, Check
-from tests.faults.schedule import EVERYTHING
-
-T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-EVENT, FORM = event_id("site", "m-1"), "00000000-0000-0000-0000-000000000001"
-
-
-def at(seconds: float) -> datetime:
-    return T0 + timedelta(seconds=seconds)
-
-
-def event(sequence: int, type: str, seconds: float, **data: Any) -> dict[str, Any]:
-    when = at(seconds).isoformat()
-    return {
-        "sequence": sequence,
-        "id": f"e-{sequence}",
-        "type": type,
-        "time": when,
-        "subject": "ld_1",
-        "data": {"lead_id": "ld_1", "at": when, **data},
-    }
-
-
-def done(op: str, name: str, status: int, **body: Any) -> Entry:
-    return Entry(0, op, name, "ok" if status < 400 else "fail", [status, json.dumps(body)])
-
-
-def paused(clock: Mapping[str, Any], *spans: tuple[float, float]) -> dict[str, Any]:
-    """A clock paused from and until these seconds, each pause with what is left of two seconds."""
-    pauses = [
-        {
-            "reason": "meeting",
-            "started_at": at(began).isoformat(),
-            "limit_at": at(began + 2).isoformat(),
-            "ended_at": at(ended).isoformat(),
-        }
-        for began, ended in spans
-    ]
-    return {**clock, "body": {**clock["body"], "pauses": pauses}}
-
-
-def good() -> Evidence:
-    """One lead whose first rep let two seconds pass, and whose second accepted, twice."""
-    terms = {
-        "warnings": [1], "target_seconds": 2, "ladder": [{"after_seconds": 1}],
-        "pauses": [{"reason": "meeting", "limit_seconds": 2}],
-    }  # fmt: skip
-    clock = {"lead_id": "ld_1", "kind": "accept", "body": {"terms": terms, "pauses": []}}
-    handoff = {"lead_id": "ld_1", "cycle": 1, "acts": []}
-    won = {"name": "accept", "by": "crm-1.accept", "at": at(3.5).isoformat()}
-    same = [200, '{"state":"accepted"}']
-    return Evidence(
-        tables={
-            "timeline": [
-                {"event_id": EVENT, "source": "site", "kind": "page", "name": ""},
-                {"event_id": FORM, "source": "website", "kind": "form", "name": ""},
-            ],
-            "receipts": [{"state": "mapped", "event_id": FORM, "raw": b'{"submission_token": "f-1"}'}],
-            "quarantine": [{"id": "q-1", "message_id": "m-2", "state": "held"}],
-            "letters": [],
-            "handoffs": [
-                handoff | {"handoff_id": "ho_1", "closed_at": at(3.1)},
-                handoff | {"handoff_id": "ho_2", "closed_at": None, "acts": [won]},
-            ],
-            "parked": [{"parked_id": "pk_1", "act": "win", "body": {"note": "crm-2.win.0"}}],
-            "transitions": [],
-            "redirects": [{"lead_id": "ld_2", "survivor_id": "ld_1", "at": at(-5)}],
-            "splits": [{"lead_id": "ld_3", "from_id": "ld_1", "at": at(-4)}],
-            "unmerged": [
-                {"told": {"lead_id": "ld_1", "new_lead_id": "ld_3", "unmerged_at": at(-4).isoformat()}}
-            ],
-            "scoring_redirects": [{"lead_id": "ld_2", "survivor_id": "ld_1"}],
-            "hand_links": [{"a": "e ada@example.com", "b": "e home@example.com", "event_id": "by hand"}],
-            "acts": [{"handoff_id": "ho_2", "act": "accept", "actor": "ana"}],
-            "clocks": [
-                clock
-                | {"clock_id": "ck_1", "handoff_id": "ho_1", "started_at": at(0), "stopped_at": at(3.1)},
-                paused(clock, (3.2, 4.2))
-                | {"clock_id": "ck_2", "handoff_id": "ho_2", "started_at": at(3.1), "stopped_at": at(3.5)},
-            ],
-            "outages": [],
-            "snapshots": [
-                {
-                    "lead_id": "ld_1", "epoch": 1, "revision": 2, "routing_epoch": 1, "routing_revision": 2,
-                    "survivor_id": None,
-                }
-            ],
-            "leads": [
-                {"lead_id": "ld_1", "state": "accepted", "cycle": 1, "body": {"enters": True, "cycle": 1}}
-            ],
-        },
-        feed=[
-            event(1, told.ASSIGNED, 0, handoff_id="ho_1"),
-            event(2, told.SLA_WARNED, 1, clock_id="ck_1"),
-            event(3, told.SLA_BREACHED, 2.1, clock_id="ck_1"),
-            event(4, told.SLA_ESCALATED, 3.1, clock_id="ck_1", rung=1),
-            event(5, told.CLOSED, 3.1, handoff_id="ho_1"),
-            event(6, told.ASSIGNED, 3.1, handoff_id="ho_2"),
-            event(7, told.ACCEPTED, 3.5, handoff_id="ho_2"),
-        ],
-        followed=[f"e-{number}" for number in range(1, 8)],
-        journal=[
-            *(Entry(0, "event", one, "invoke") for one in ("m-1", "m-2")),
-            *(Entry(0, "event", one, "ok", [200, ""]) for one in ("m-1", "m-2")),
-            Entry(0, "form", "f-1", "invoke"),
-            Entry(0, "form", "f-1", "unknown", [503, ""]),
-            Entry(0, "form", "f-1", "ok", [200, ""]),
-            *(Entry(0, "act", "ho_2 accept", outcome, same) for outcome in ("invoke", "ok", "ok")),
-            done("feedback", "crm-1.accept.0", 200, changed=True, parked_id=None),
-            done("feedback", "crm-1.accept.1", 200, changed=False, parked_id=None),
-            done("feedback", "crm-2.win.0", 202, changed=False, parked_id="pk_1"),
-            done("pause", "ho_2 0", 200, paused="meeting"),
-            done("merge", "merge-1 ld_1 ld_2", 200, lead_id="ld_1"),
-            done("unmerge", "unmerge-1 ld_1", 200, lead_id="ld_1", new_lead_id="ld_3"),
-        ],
-        disturbances=[],
-        status={},
-        reconcile={"findings": [{"check": "all", "checked": 1, "problems": []}]},
-    )  # fmt: skip
-
-
-def with_table(name: str, *rows: Mapping[str, Any], keep: int = 99) -> Evidence:
-    evidence = good()
-    return replace(evidence, tables={**evidence.tables, name: [*evidence.tables[name][:keep], *rows]})
-
-
-def changed(name: str, number: int, **fields: Any) -> Evidence:
-    evidence = good()
-    rows = [dict(row) for row in evidence.tables[name]]
-    rows[number] |= fields
-    return replace(evidence, tables={**evidence.tables, name: rows})
-
-
-def with_feed(*numbers: int, **extra: Any) -> Evidence:
-    feed = {one["sequence"]: one for one in good().feed} | extra.get("more", {})
-    return replace(good(), feed=[feed[number] for number in numbers])
-
-
-def journal_of(*entries: Entry) -> Evidence:
-    return replace(good(), journal=[*good().journal, *entries])
-
-
-def struck(begin: float, end: float, victim: str = "work") -> Disturbance:
-    return Disturbance(at(begin), at(end), at(end), victim, "kill")
-
-
-OUTAGE = {"began_at": at(0.2), "ended_at": at(66)}
-
-
-def broken_down(*, outages: Any = (OUTAGE,), marked: bool = True, acted: float = 68.1) -> Evidence:
-    """The same clock through an outage of over a minute: its breach is ours, the rep has two seconds more."""
-    evidence = changed("clocks", 0, stopped_at=at(acted))
-    rows = [dict(row) for row in evidence.tables["clocks"]]
-    terms = rows[0]["body"]["terms"] | {"ladder": [{"after_seconds": 1, "action": "reassign"}]}
-    rows[0]["body"] = rows[0]["body"] | {"terms": terms}
-    moved = {
-        2: event(2, told.SLA_WARNED, 66.1, clock_id="ck_1"),
-        3: event(3, told.SLA_BREACHED, 66.1, clock_id="ck_1", during_outage=marked),
-        4: event(4, told.SLA_ESCALATED, acted, clock_id="ck_1", rung=1),
-    }
-    return replace(
-        evidence,
-        tables={**evidence.tables, "clocks": rows, "outages": outages},
-        feed=[moved.get(one["sequence"], one) for one in evidence.feed],
-        disturbances=[replace(struck(0.5, 67, EVERYTHING), since=at(65))],
-    )
-
 
 BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (arrivals.events_arrive_once, with_table("timeline", keep=0)),
@@ -273,6 +137,50 @@ BROKEN: tuple[tuple[Check, Evidence], ...] = (
     (settled.nobody_is_in_limbo, changed("leads", 0, state="nurturing")),
     (settled.nobody_waits_in_a_ring, replace(good(), server_log=["10:00 [7] ERROR:  deadlock detected"])),
     (settled.reconcile_is_clean, replace(good(), reconcile={"findings": []})),
+    (log.offsets_are_dense, log_of(LOG[0], logged(2, "x-2"))),
+    (log.offsets_are_dense, log_of(LOG[0], LOG[0])),
+    (log.what_was_read_stays, log_of(*LOG[1:])),
+    (log.what_was_read_stays, log_of(LOG[0]._replace(digest=b"other"), *LOG[1:])),
+    (log.what_was_read_stays, replace(good(), seen={})),
+    (log.what_is_committed_is_sent, log_of(LOG[0], LOG[2])),
+    (log.what_is_committed_is_sent, changed("outbox", 0, sent=False)),
+    (log.nothing_else_is_sent, log_of(*LOG, logged(2, "x-3"))),
+    (log.nothing_else_is_sent, log_of(*LOG, logged(1, "other", ACTIVITY.name))),
+    (log.each_lead_is_told_in_order, log_of(logged(0, "x-2"), logged(1, "x-1"))),
+    (log.everything_is_handled_once, changed("positions", 0, next_offset=1)),
+    (log.everything_is_handled_once, changed("positions", 0, handled=3)),
+    (log.everything_is_handled_once, with_table("positions", keep=1)),
+    (audit.moves_lead_to_states, with_table("moves", keep=2)),
+    (audit.moves_lead_to_states, with_table("moves", moved("accepted", "won"), moved("won", "accepted"))),
+    (audit.moves_lead_to_states, with_table("moves", moved("working", "accepted", "merged"))),
+    (audit.moves_are_told, with_table("moves", keep=2)),
+    (audit.moves_are_told, with_feed(1, 2, 3, 4, 5, 6, 7, 8, 9)),
+    (audit.moves_are_told, with_feed(1, 2, 3, 4, 5, 6, 7, 9, 8, 10)),
+    (audit.turns_are_fair, with_table("decisions", decision(2, "ana", {"ana": 1, "ben": 0}), keep=1)),
+    (audit.turns_are_fair, with_table("decisions", decision(3, "ben", {"ana": 1, "ben": 0}))),
+    (audit.turns_are_fair, with_table("decisions", keep=1)),
+    (audit.turns_are_fair, with_table("teams", keep=0)),
+    (
+        audit.nobody_acts_after_a_merge,
+        with_table("redirects", {"lead_id": "ld_1", "survivor_id": "ld_2", "at": at(9)}),
+    ),
+    (
+        audit.nobody_acts_after_a_merge,
+        with_table("redirects", {"lead_id": "ld_1", "survivor_id": "ld_9", "at": at(2)}, keep=0),
+    ),
+    (
+        audit.nobody_acts_after_a_merge,
+        with_table("scoring_redirects", {"lead_id": "ld_1", "survivor_id": "ld_2"}),
+    ),
+    (audit.cycles_grow_by_one, apart(cycle=2)),
+    (audit.cycles_grow_by_one, apart(opened=[3], cycle=3)),
+    (audit.cycles_grow_by_one, apart(opened=[2, 2, 1], cycle=1)),
+    (liveness.sites_are_heard_again, healed("event", 9)),
+    (liveness.commands_are_taken_again, healed("act", 9)),
+    (
+        liveness.the_log_goes_on,
+        replace(healed("event", 2, "broker-1"), log=[logged(0, EVENT, ACTIVITY.name, 20)]),
+    ),
     (
         settled.reconcile_is_clean,
         replace(good(), reconcile={"findings": [{"check": "all", "checked": 1, "problems": ["ld_1"]}]}),
@@ -297,6 +205,30 @@ def test_every_check_has_been_seen_failing() -> None:
 def test_what_a_fault_delays_may_come_within_seconds_of_recovery() -> None:
     delayed = replace(changed("clocks", 0, started_at=at(-2)), disturbances=[struck(-1.5, 0.5)])
     assert list(clocks.none_is_late(delayed)) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "evidence"),
+    [
+        (liveness.sites_are_heard_again, healed("form", 3)),
+        (liveness.commands_are_taken_again, healed("feedback", 3)),
+        (
+            liveness.the_log_goes_on,
+            replace(healed("event", 2, ALL), log=[logged(0, EVENT, ACTIVITY.name, 20)]),
+        ),
+        (audit.cycles_grow_by_one, apart(opened=[2, 3], cycle=3)),
+        (log.each_lead_is_told_in_order, log_of(*LOG[:2], logged(2, "x-1"), logged(3, "x-2"))),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_what_is_allowed_is_no_finding(check: Check, evidence: Evidence) -> None:
+    assert list(check(evidence)) == []
+
+
+def test_nobody_waits_for_what_nobody_asks() -> None:
+    later = [Entry(at(9.5).timestamp(), "act", "ho_2 accept", outcome) for outcome in ("invoke", "ok")]
+    idle = replace(good(), journal=later, disturbances=[struck(0, 1)])
+    assert list(liveness.commands_are_taken_again(idle)) == []
 
 
 def test_a_hand_off_is_followed_through_merges_and_splits() -> None:
@@ -341,6 +273,23 @@ def test_who_clicks_again_after_a_time_out_may_be_sent_to_the_successor() -> Non
 @pytest.mark.parametrize("check", [*outages.CHECKS, *clocks.CHECKS], ids=lambda check: check.__name__)
 def test_a_rep_gets_the_time_back_that_an_outage_took(check: Check) -> None:
     assert list(check(broken_down())) == []
+
+
+def test_what_falls_apart_with_a_lead_that_was_merged_on_at_once_was_split_off_by_its_unmerge() -> None:
+    fell_apart = {"lead_id": "ld_1", "new_lead_id": "ld_4", "unmerged_at": at(-4).isoformat()}
+    evidence = with_table("unmerged", {"told": fell_apart})
+    tables = {
+        **evidence.tables,
+        "splits": [{"lead_id": "ld_4", "from_id": "ld_1", "at": at(-3.9)}],
+        "redirects": [
+            *evidence.tables["redirects"],
+            {"lead_id": "ld_3", "survivor_id": "ld_1", "at": at(-3)},
+        ],
+    }
+    assert list(commands.unmerges_count_once(replace(evidence, tables=tables))) == []
+    later = {"told": {**fell_apart, "unmerged_at": at(-2).isoformat()}}
+    other = {**tables, "unmerged": [*good().tables["unmerged"], later]}
+    assert list(commands.unmerges_count_once(replace(evidence, tables=other))) != []
 
 
 def test_a_score_that_differs_from_an_undisturbed_run_is_found() -> None:

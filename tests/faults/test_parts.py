@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from tests.faults import totals
 from tests.faults.checks import deadlines
 from tests.faults.halt import Halt
 from tests.faults.schedule import faults
@@ -36,6 +37,16 @@ def test_a_journal_line_is_json_that_survives_a_crash(tmp_path: Any) -> None:
     assert [entry.id for entry in read(journal.path)] == ["m-1", "m-2"]
     assert json.loads(journal.path.read_text().splitlines()[0])["outcome"] == "ok"
     journal.close()
+
+
+def test_runs_are_added_up_and_what_they_fall_short_of_is_named(tmp_path: Any) -> None:
+    file = tmp_path / "totals.jsonl"
+    for clocks in (12_000, 8_000):
+        totals.keep(file, "apart kafka seed 1", {"seconds": 600, "findings": 1, "clocks": clocks})
+    line = totals.together(list(totals.kept(file)))
+    assert line == "together 2 runs: 1200 s, 2 findings, 20000 clocks"
+    totals.keep(file, "apart kafka seed 2", {"seconds": 60, "findings": 0, "process kills": 7})
+    assert "7 process kills (of 300)" in totals.together(list(totals.kept(file)))
 
 
 def test_a_run_lasts_until_it_has_struck_often_enough_and_not_for_ever() -> None:

@@ -9,7 +9,7 @@ PATHS = ("/", "/pricing", "/product", "/customers", "/blog/leads", "/careers", "
 EVENTS = ("Feature Used", "Ebook Downloaded", "Trial Started", "Product Added", "Email Clicked")
 COUNTRIES = ("DE", "FR", "GB", "NZ", "US", "")
 TITLES = ("CEO", "Head of Marketing", "Director of Sales", "Engineer", "Student", "")
-LARGEST_BATCH = 40
+LARGEST_BATCH = 150
 # Of a hundred items this many cannot be read and belong into quarantine.
 UNREADABLE_PERCENT = 1
 AGAIN_PERCENT = 40
