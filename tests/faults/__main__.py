@@ -25,11 +25,6 @@ def main() -> int:
         action=argparse.BooleanOptionalAction,
         help=f"stop everything for over a minute once (default: from {LONG_SECONDS} s on)",
     )
-    parser.add_argument(
-        "--database-disk",
-        action=argparse.BooleanOptionalAction,
-        help=f"put the database on a small disk that is full at times (default: from {LONG_SECONDS} s on)",
-    )
     parser.add_argument("--keep", type=Path, help="keep data, logs and journal in this folder")
     parser.add_argument(
         "--totals", type=Path, help="add to this file, and tell what all runs in it amount to"
@@ -38,12 +33,10 @@ def main() -> int:
     # Whoever ends the run early, also from a script, leaves no process behind.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    long = options.seconds >= LONG_SECONDS
-    outage = long if options.outage is None else options.outage
-    disk = long if options.database_disk is None else options.database_disk
+    outage = options.seconds >= LONG_SECONDS if options.outage is None else options.outage
     reports: list[Report] = []
     for bus, name in product(options.bus or BUSES[:1], options.machine or MACHINES):
-        report = run(name, Plan(options.seed, options.seconds, outage, bus, disk), options.keep)
+        report = run(name, Plan(options.seed, options.seconds, outage, bus), options.keep)
         reports.append(report)
         print("\n".join(report.lines()), flush=True)
         if options.totals:

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 
 from deploy.kafka.local.broker import LocalKafka, Node, default_jars, fetch_jars, free_port
+from tests.faults.lines import Lines
 from tests.faults.processes import alive
-from tests.faults.spoilables import Spoilables
 from tests.support.fault_line import FaultLine
 
 ALL = "brokers"
@@ -23,7 +23,7 @@ class NoBrokers:
 
     def __init__(self) -> None:
         self.variables: Mapping[str, str] = {}
-        self.lines: Spoilables = {}
+        self.lines: Lines = {}
 
     def processes(self, victim: str) -> list[psutil.Process]:
         raise KeyError(victim)
@@ -53,7 +53,7 @@ class Brokers:
             "LEADLINE_KAFKA_BOOTSTRAP": self._kafka.bootstrap,
         }
         lines = [FaultLine(node.advertised, node.port) for node in self._kafka.nodes]
-        self.lines: Spoilables = {LINE: lines}
+        self.lines: Lines = {LINE: lines}
         with ExitStack() as started:
             for line in lines:
                 line.open()

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import psutil
 
 from tests.faults.brokers import ALL as ALL_BROKERS
 from tests.faults.halt import Halt
 from tests.faults.journal import Journal
+from tests.faults.lines import spoil
 from tests.faults.machine import BACK_SECONDS, Machine, answers, is_ready, query
 from tests.faults.part import Part
 from tests.faults.processes import alive, send
 from tests.faults.schedule import EVERYTHING, Fault, How
-from tests.faults.spoilables import spoil
-from tests.faults.surroundings import DATABASE_DISK
+from tests.support.fault_line import State
 
 LOOK_SECONDS = 0.05
 KILLS = ("kill", "freeze_and_kill")
@@ -90,7 +90,7 @@ class Controller(Part):
 
     def _strike(self, fault: Fault) -> list[Blow]:
         """Strike a victim, and the second one while the first is frozen or recovers."""
-        if fault.victim in self._machine.spoilables:
+        if fault.victim in self._machine.lines:
             return self._spoil(fault)
         processes = self._machine.processes(fault.victim)
         if not processes:
@@ -111,18 +111,15 @@ class Controller(Part):
         return [Blow(fault, begin, since), *second]
 
     def _spoil(self, fault: Fault) -> list[Blow]:
-        """Let a line, a clock or a disk be as the fault says for a while."""
-        things, begin = self._machine.spoilables[fault.victim], datetime.now(UTC)
+        """Let a line be as the fault says for a while."""
+        lines, begin = self._machine.lines[fault.victim], datetime.now(UTC)
         self._count(fault, [])
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
-        spoil(things, fault.how)
         until = time.monotonic() + fault.held
+        spoil(lines, cast(State, fault.how))
         second = self._strike_second(fault)
         time.sleep(max(0.0, until - time.monotonic()))
-        spoil(things, "whole")
-        if fault.victim == DATABASE_DISK:
-            # It may have ended: without room it cannot go on.
-            self._machine.bring_back("postgres")
+        spoil(lines, "whole")
         return [Blow(fault, begin, datetime.now(UTC)), *second]
 
     def _count(self, fault: Fault, struck: Sequence[str]) -> None:
@@ -157,9 +154,7 @@ class Controller(Part):
         """Freeze or kill all victims, hold them, and let them go on or start them again."""
         begin = datetime.now(UTC)
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
-        struck = [
-            name for name in self._machine.victims if name not in (*self._machine.spoilables, ALL_BROKERS)
-        ]
+        struck = [name for name in self._machine.victims if name not in (*self._machine.lines, ALL_BROKERS)]
         self._count(fault, struck)
         # A supervisor first: it would start what it misses. The server last, and back first.
         order = sorted(struck, key=lambda name: (name == "postgres", name != "up"))
@@ -187,7 +182,7 @@ class Controller(Part):
         self._until(lambda: answers(self._machine.database_url), blows)
         for url in {door.url for path in PATHS for door in self._machine.doors(path)}:
             self._until(partial(is_ready, url), blows)
-        if hit.issuperset(self._machine.timers) or hit & self._machine.spoilables.keys():
+        if hit.issuperset(self._machine.timers) or hit & self._machine.lines.keys():
             since = max(blow.since for blow in blows)
             self._until(lambda: bool(query(self._machine.database_url, BEAT, since)), blows)
         end = datetime.now(UTC)
@@ -200,7 +195,7 @@ class Controller(Part):
             self._journal.note("fault", [name], "ok", (end - blow.begin).total_seconds())
 
     def _runs(self, victim: str) -> bool:
-        return victim in self._machine.spoilables or bool(self._machine.processes(victim))
+        return victim in self._machine.lines or bool(self._machine.processes(victim))
 
     def _until(self, condition: Callable[[], bool], blows: list[Blow]) -> None:
         deadline = time.monotonic() + BACK_SECONDS

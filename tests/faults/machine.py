@@ -12,7 +12,7 @@ import httpx2
 import psutil
 
 from tests.faults.brokers import Brokers, NoBrokers
-from tests.faults.spoilables import Spoilables
+from tests.faults.lines import Lines
 
 BACK_SECONDS = 60.0
 
@@ -33,10 +33,8 @@ class Machine(Protocol):
     victims: tuple[str, ...]
     # Victims in which routing's timer runs.
     timers: tuple[str, ...]
-    # What can be spoilt without a signal, by the victims' names under which it is struck.
-    spoilables: Spoilables
-    # Faults that this run has to do without, in sentences.
-    lacks: tuple[str, ...]
+    # Lines that can be spoilt, by the victims' names under which they are.
+    lines: Lines
     brokers: Brokers | NoBrokers
 
     @property

@@ -14,19 +14,17 @@ from leadline.first_keys import first_keys
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.topics import create
 from shared.contracts.routes import owner_of
-from shared.contracts.topics import SERVICES
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.migrate import upgrade
 from tests.faults.brokers import Brokers, NoBrokers
+from tests.faults.lines import Lines
 from tests.faults.machine import BACK_SECONDS, Door, answers, is_ready
 from tests.faults.processes import Started, alive, server_processes
-from tests.faults.surroundings import Surroundings
 from tests.support.eventually import eventually_sync
 from tests.support.fault_line import fault_line
 from tests.support.running import STOP_SECONDS, end_database, start, tell
 
 LOOPBACK = "http://127.0.0.1"
-SECOND_CLOCK = "clock-second"
 
 
 class Standalone:
@@ -38,29 +36,25 @@ class Standalone:
     name = "standalone"
     timers: tuple[str, ...] = ("work", "second-work")
 
-    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers, *, database_disk: bool = False) -> None:
+    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers) -> None:
         self.data_dir = data_dir
         self.brokers = brokers
+        self.lines = brokers.lines
+        own = ("api", "work", "postgres", "up", "second-api", "second-work")
+        self.victims: tuple[str, ...] = (*own, *brokers.victims, *self.lines)
         port = free_port()
         with ExitStack() as started:
-            # Not the first one's: the server, whose clock counts, is a child of it.
-            around = Surroundings(data_dir, [SECOND_CLOCK], started, database_disk=database_disk)
-            self.spoilables = around.with_lines(brokers.lines)
-            self.lacks = tuple(around.lacks)
-            own = ("api", "work", "postgres", "up", "second-api", "second-work")
-            self.victims: tuple[str, ...] = (*own, *brokers.victims, *self.spoilables)
             started.callback(end_database, data_dir)
             self._running = start(data_dir, variables=brokers.variables)
             started.callback(self._running.stop)
             self._second = Started(data_dir / "logs", self.database_url, brokers.variables)
             started.callback(self._second.stop)
-            second, clock = data_dir / "second", around.clock(SECOND_CLOCK)
-            self._second.add("second-api", ["leadline", "api", "--port", str(port)], second, clock)
-            self._second.add("second-work", ["leadline", "work"], second, clock)
+            self._second.add("second-api", ["leadline", "api", "--port", str(port)], data_dir / "second")
+            self._second.add("second-work", ["leadline", "work"], data_dir / "second")
             self._doors = Door("api", self._running.url), Door("second-api", f"{LOOPBACK}:{port}")
             wait_until_ready(door.url for door in self._doors)
             # Who ends the run in the middle of this leaves nothing behind; from here on `stop` does it.
-            self._stop = started.pop_all()
+            started.pop_all()
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -110,7 +104,9 @@ class Standalone:
         self.brokers.tend()
 
     def stop(self) -> None:
-        self._stop.close()
+        self._second.stop()
+        self._running.stop()
+        end_database(self.data_dir)
 
 
 # Victim -> service and roles: a process for each role, and a second instance with one for each service.
@@ -140,16 +136,13 @@ class Apart:
     name = "apart"
     timers: tuple[str, ...] = ("routing-timer", "second-routing")
 
-    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers, *, database_disk: bool = False) -> None:
+    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers) -> None:
         data_dir.mkdir(parents=True)
         self.data_dir = data_dir
         self.brokers = brokers
+        self._server = EmbeddedPostgres(data_dir)
         self._ports: dict[str, int] = {}
         with ExitStack() as started:
-            clocks = [f"clock-{service}" for service in SERVICES]
-            self._around = Surroundings(data_dir, clocks, started, database_disk=database_disk)
-            self.lacks = tuple(self._around.lacks)
-            self._server = EmbeddedPostgres(data_dir)
             started.callback(self._server.stop)
             self._url = self._server.start()
             upgrade(self._url)
@@ -159,8 +152,8 @@ class Apart:
             # The path of a socket may not be long.
             folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="leadline-line-")))
             line = started.enter_context(fault_line(folder / SOCKET, data_dir / "postgres" / SOCKET))
-            self.spoilables = self._around.with_lines({LINE: [line], **brokers.lines})
-            self.victims: tuple[str, ...] = (*APART, "postgres", *brokers.victims, *self.spoilables)
+            self.lines: Lines = {LINE: [line], **brokers.lines}
+            self.victims: tuple[str, ...] = (*APART, "postgres", *brokers.victims, *self.lines)
             url = self._url.replace(str(data_dir / "postgres"), str(folder))
             assert url != self._url
             self._started = Started(data_dir, url, brokers.variables)
@@ -178,11 +171,8 @@ class Apart:
         if listens:
             self._ports[name] = free_port()
             arguments += ["--port", str(self._ports[name])]
-        if name.startswith("second-"):
-            self._started.add(name, arguments, self.data_dir / "second")
-        else:
-            clock = self._around.clock(f"clock-{name.partition('-')[0]}")
-            self._started.add(name, arguments, self.data_dir, clock)
+        second = name.startswith("second-")
+        self._started.add(name, arguments, self.data_dir / "second" if second else self.data_dir)
 
     @property
     def keys(self) -> Mapping[str, str]:

@@ -6,22 +6,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Spoilt = Literal["delay", "reset", "lost", "half_open", "one_way", "trickle"]
-Wrong = Literal["ahead", "behind", "a_second_ahead", "a_second_behind"]
-# `cut`: PostgreSQL ends the connections of everybody, as an administrator does. `full`: a disk takes nothing
-# more. The others spoil a line, or set a clock wrong.
-How = Literal["kill", "freeze", "freeze_and_kill", "cut", "full"] | Spoilt | Wrong
+# `cut`: PostgreSQL ends the connections of everybody, as an administrator does. The others spoil a line.
+How = Literal["kill", "freeze", "freeze_and_kill", "cut"] | Spoilt
 Blow = tuple[How, str]
 BLOWS: tuple[Blow, ...] = (("kill", "all"), ("kill", "all"), ("freeze", "all"), ("freeze_and_kill", "all"))
 # Killed, a server loses all its processes, its first one, or one that serves a connection: three recoveries.
 SERVER_BLOWS: tuple[Blow, ...] = (*BLOWS[1:], ("kill", "first"), ("kill", "one"), ("cut", "all"))
 LINE_BLOWS: tuple[Blow, ...] = tuple((how, "all") for how in get_args(Spoilt))
-CLOCK_BLOWS: tuple[Blow, ...] = tuple((how, "all") for how in get_args(Wrong))
-DISK_BLOWS: tuple[Blow, ...] = (("full", "all"),)
 AT_ONCE = ("kill", "cut", "reset")
-HELD_SECONDS = (0.3, 1.0, 2.5, 4.0, 7.0)
-# A spool is written to while these are away, so that nobody would notice a full one otherwise.
-SPOOL_DISK = "disk-spool"
-FILL_THE_SPOOL = ("postgres", "brokers", "line-to-database", "line-to-brokers")
 # All victims at once, for longer than the gap in the heartbeat that is an outage.
 EVERYTHING = "everything"
 OUTAGE_SECONDS = (62.0, 68.0)
@@ -51,20 +43,16 @@ def faults(seed: int, victims: Sequence[str], *, calm: float = 8.0) -> Iterator[
 
     def draw(victim: str, pause: float, then: Fault | None = None) -> Fault:
         how, part = next(dealers[victim])
-        # Processes look at a clock that was set each second, and a disk is full when something was written.
-        choice = HELD_SECONDS[2:] if victim.startswith(("clock-", "disk-")) else HELD_SECONDS
-        held = 0.0 if how in AT_ONCE else rng.choice(choice)
+        held = 0.0 if how in AT_ONCE else rng.choice((0.3, 1.0, 2.5, 4.0, 7.0))
         return Fault(pause, victim, how, held, part, then)
 
     pause = 0.0
     while True:
         for victim in rng.sample(victims, len(victims)):
             then = None
-            if victim == SPOOL_DISK:
-                then = draw(rng.choice([one for one in victims if one in FILL_THE_SPOOL]), 0.0)
-            elif rng.randrange(100) < DOUBLE_PERCENT:
+            if rng.randrange(100) < DOUBLE_PERCENT:
                 # A supervisor comes back only once all is well: it is never the second.
-                other = rng.choice([one for one in victims if one not in (victim, "up", SPOOL_DISK)])
+                other = rng.choice([one for one in victims if one not in (victim, "up")])
                 then = draw(other, rng.uniform(0.0, 1.5))
             yield draw(victim, pause + rng.uniform(0.2, 2.0), then)
             pause = 0.0
@@ -89,9 +77,8 @@ def with_outage(schedule: Iterator[Fault], outage: Fault, due: Callable[[], bool
 
 
 def _blows(victim: str) -> Sequence[Blow]:
-    for kind, blows in (("line-", LINE_BLOWS), ("clock-", CLOCK_BLOWS), ("disk-", DISK_BLOWS)):
-        if victim.startswith(kind):
-            return blows
+    if victim.startswith("line-"):
+        return LINE_BLOWS
     return SERVER_BLOWS if victim == "postgres" else BLOWS
 
 
