@@ -31,6 +31,9 @@ from shared.process import listen, stop_on_signals
 LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
 # The processes of a supervisor that was killed give the port up when they have drained.
 PORT_PATIENCE_SECONDS = 15.0
+# Brokers that start beside us, or are started again, take no longer.
+BUS_PATIENCE_SECONDS = 60.0
+BUS_LOOK_SECONDS = 0.5
 READY_PATIENCE_SECONDS = 60.0
 DATABASE_CHECK_SECONDS = 0.5
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 the folder made in it is ours alone
@@ -112,6 +115,35 @@ class Storage:
             os.kill(pid, signal.SIGQUIT)
 
 
+async def prepare_bus(
+    say: Callable[[str], None], stop: asyncio.Event, *, patience_seconds: float = BUS_PATIENCE_SECONDS
+) -> None:
+    """Create what topics are missing on Kafka, waiting for it; on Postgres the migrations declare them."""
+    settings = settings_of_bus()
+    if settings is None:
+        return
+    from shared.bus.kafka.topics import create
+
+    clock, told = asyncio.get_running_loop(), False
+    deadline = clock.time() + patience_seconds
+    while not stop.is_set():
+        try:
+            await create(kafka_options(settings))
+        except BusUnavailable as away:
+            if clock.time() >= deadline:
+                raise CannotStart(
+                    f"{describe(settings)} cannot be reached: {away}",
+                    "is the broker up, and LEADLINE_KAFKA_BOOTSTRAP right?",
+                ) from away
+            if not told:
+                say(f"waiting for {describe(settings)}: {away}")
+                told = True
+        else:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), BUS_LOOK_SECONDS)
+
+
 def metrics_folder(data_dir: Path) -> Path:
     """Return where the processes count together, so that the api's `/metrics` tells of all of them.
 
@@ -174,7 +206,7 @@ class Standalone:
             ]
             try:
                 await storage.start()
-                await self._prepare(storage.url, keys)
+                await self._prepare(storage.url, keys, stop)
                 pipes.open_gate()
                 tasks.append(asyncio.create_task(storage.keep_running(stop, self._say)))
                 await self._wait_ready(url, stop, tasks)
@@ -218,7 +250,7 @@ class Standalone:
         self._children = {spec.name: Child(spec, pipes, self._say) for spec in specs}
         return list(self._children.values())
 
-    async def _prepare(self, database_url: str, keys: FirstKeys) -> None:
+    async def _prepare(self, database_url: str, keys: FirstKeys, stop: asyncio.Event) -> None:
         """Check the server, bring the database to the newest revision, store the first keys."""
         async with administrator(database_url) as connection:
             try:
@@ -228,7 +260,7 @@ class Standalone:
             up_to_date = await is_up_to_date(connection)
         if not up_to_date:
             await asyncio.to_thread(_upgrade, database_url)
-        await self._prepare_bus()
+        await prepare_bus(self._say, stop)
         async with administrator(database_url) as connection:
             await store_keys(connection, keys)
             if not await roles_usable(connection):
@@ -237,21 +269,6 @@ class Standalone:
                     "the services share one database role; an administrator gives them their own with\n"
                     f"{roles_sql(user)}\nthen `leadline db upgrade` puts the walls up"
                 )
-
-    async def _prepare_bus(self) -> None:
-        """Create the topics that are missing on Kafka; on Postgres the migrations have declared them."""
-        settings = settings_of_bus()
-        if settings is None:
-            return
-        from shared.bus.kafka.topics import create
-
-        try:
-            await create(kafka_options(settings))
-        except BusUnavailable as away:
-            raise CannotStart(
-                f"{describe(settings)} cannot be reached: {away}",
-                "is the broker up, and LEADLINE_KAFKA_BOOTSTRAP right?",
-            ) from away
 
     async def _listener(self, stop: asyncio.Event) -> socket.socket:
         before = read_running(self._options.data_dir)

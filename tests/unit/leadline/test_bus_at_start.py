@@ -1,0 +1,63 @@
+"""A Leadline that starts while its Kafka is away waits for it, says so once, and gives up in the end."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from leadline import standalone
+from leadline.standalone import CannotStart, prepare_bus
+from shared.bus.kafka.options import KafkaOptions
+from shared.bus.port import BusUnavailable
+
+
+class Cluster:
+    """Takes the place of creating topics: away for so many tries."""
+
+    def __init__(self, away: float) -> None:
+        self.away = away
+        self.tries = 0
+
+    async def create(self, options: KafkaOptions) -> Sequence[str]:
+        self.tries += 1
+        if self.tries <= self.away:
+            raise BusUnavailable("nobody listens")
+        return []
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standalone, "BUS_LOOK_SECONDS", 0.001)
+    monkeypatch.setenv("LEADLINE_BUS", "kafka")
+
+
+def put(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr("shared.bus.kafka.topics.create", cluster.create)
+    return cluster
+
+
+async def test_brokers_that_come_later_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, said = put(Cluster(away=3), monkeypatch), list[str]()
+    await prepare_bus(said.append, asyncio.Event())
+    assert cluster.tries == 4
+    assert len(said) == 1
+    assert "waiting for Apache Kafka" in said[0]
+
+
+async def test_brokers_that_never_come_end_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(Cluster(away=float("inf")), monkeypatch)
+    with pytest.raises(CannotStart, match="cannot be reached: nobody listens"):
+        await prepare_bus(lambda _: None, asyncio.Event(), patience_seconds=0.01)
+
+
+async def test_whoever_is_stopped_meanwhile_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(Cluster(away=float("inf")), monkeypatch)
+    stop = asyncio.Event()
+    await prepare_bus(lambda _: stop.set(), stop)
+
+
+async def test_on_postgres_there_is_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = put(Cluster(away=0), monkeypatch)
+    monkeypatch.setenv("LEADLINE_BUS", "postgres")
+    await prepare_bus(lambda _: None, asyncio.Event())
+    assert cluster.tries == 0
