@@ -56,7 +56,8 @@ class LeadRecord:
     `cycle` and `cut` are authored here. `recycles` counts cycles given back since the last win or reopening.
     `last_seq`: highest hand-off seq used in this cycle. `tried`: reps who held it in this cycle without
     rejecting; `rejected_by` lasts for life. `reassigns`: by the ladder, in this cycle (loop guard).
-    `last_handoff_id`: the latest closed hand-off of this cycle, whose successor the next one becomes.
+    `last_handoff_id`: the latest closed hand-off of this cycle, whose successor the next one becomes; also
+    where a merge has given the cycle a higher number since.
     """
 
     lead_id: str

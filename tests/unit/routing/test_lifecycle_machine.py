@@ -64,6 +64,8 @@ class Routing(RuleBasedStateMachine):
         self.handoffs: dict[str, Handoff] = {}
         self.redirects: dict[str, str] = {}
         self.cycles_told: dict[str, int] = {}
+        # A merge carries a cycle on under the higher number: by the hand-off that waits for its successor.
+        self.carried_on: dict[str, int] = {}
         self.rejected: set[tuple[str, str]] = set()
         self.clocks: dict[str, set[str]] = {name: set() for name in LEADS}
         self.counter = 0
@@ -108,7 +110,7 @@ class Routing(RuleBasedStateMachine):
         if outcome.successor_of:
             assert outcome.handoff is not None
             old = self.handoffs[outcome.successor_of]
-            assert old.cycle == outcome.handoff.cycle
+            assert self.carried_on.get(old.id, old.cycle) == outcome.handoff.cycle
             self.handoffs[old.id] = replace(old, successor_id=outcome.handoff.id)
         if outcome.cycle_opened:
             assert outcome.cycle_opened.cycle == before.cycle + 1
@@ -189,6 +191,8 @@ class Routing(RuleBasedStateMachine):
         if merged.kept:
             assert merged.kept.id not in {closed.id for closed in merged.superseded}
             self.handoffs[merged.kept.id] = merged.kept
+        if merged.record.last_handoff_id:
+            self.carried_on[merged.record.last_handoff_id] = merged.record.cycle
         running = self.clocks[merged.kept_from] if merged.kept_from else set()
         self.leads[survivor] = Side(merged.record, merged.kept)
         self.clocks[survivor] = set(running)

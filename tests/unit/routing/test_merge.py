@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.routing.domain.lifecycle import EvaluateSnapshot, Handoff, LeadRecord, State
+from services.routing.domain.lifecycle import (
+    Assign,
+    EvaluateSnapshot,
+    Handoff,
+    LeadRecord,
+    Reassign,
+    State,
+    apply,
+)
 from services.routing.domain.merge import Merged, Side, merge, unmerge
-from tests.support.routing_leads import NOW, WAYS, do, in_state
+from tests.support.routing_leads import ANNA, NOW, RECYCLE, WAYS, do, in_state
 
 LATER = NOW + timedelta(hours=1)
 # Which of two states stays, best first.
@@ -82,6 +90,17 @@ def test_a_won_lead_stays_closed_and_the_other_goes_on_in_the_new_cycle() -> Non
     assert merged.superseded == ()
     assert merged.kept is not None
     assert (merged.kept.lead_id, merged.kept.cycle) == ("customer", 2)
+
+
+def test_what_was_reassigned_before_a_merge_names_who_has_it_after() -> None:
+    held = side("assigned", "a")
+    waiting = apply(held.record, held.handoff, Reassign(), ANNA, RECYCLE, NOW)
+    assert waiting.closed is not None
+    ahead = replace(side("nurturing", "b").record, cycle=3)
+    merged = merge(Side(waiting.record), Side(ahead), NOW)
+    after = apply(merged.record, None, Assign("h-new", "bilal", "team", "d"), ANNA, RECYCLE, NOW)
+    assert after.handoff is not None
+    assert (after.handoff.cycle, after.successor_of) == (3, waiting.closed.id)
 
 
 def test_do_not_contact_ends_an_open_hand_off() -> None:
