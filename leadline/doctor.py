@@ -112,6 +112,9 @@ async def _migrations(database_url: str) -> Check:
         detail = f"pending: {', '.join(pending)}"
         return Check("storage", "migrations", "failed", detail, "leadline db upgrade")
     at = await asyncio.to_thread(migrate.current, database_url)
+    if await asyncio.to_thread(migrate.is_ahead, database_url):
+        detail = f"at {at}, of a newer release, with which this one works until it is replaced"
+        return Check("storage", "migrations", "warning", detail, "run the newer release everywhere")
     return Check("storage", "migrations", "ok", f"at {at}")
 
 

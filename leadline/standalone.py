@@ -25,7 +25,7 @@ from shared.bus.port import BusUnavailable
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
 from shared.db.pool import UnsafeServer, check_server
 from shared.db.roles import roles_sql, roles_usable
-from shared.db.schema_version import is_up_to_date
+from shared.db.schema_version import has_pending
 from shared.process import listen, stop_on_signals
 
 LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
@@ -257,8 +257,8 @@ class Standalone:
                 await check_server(connection)
             except UnsafeServer as unsafe:
                 raise CannotStart(str(unsafe), "leadline doctor --database URL") from unsafe
-            up_to_date = await is_up_to_date(connection)
-        if not up_to_date:
+            behind = await has_pending(connection)
+        if behind:
             await asyncio.to_thread(_upgrade, database_url)
         await prepare_bus(self._say, stop)
         async with administrator(database_url) as connection:

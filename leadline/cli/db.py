@@ -26,7 +26,9 @@ def upgrade(
     with reach_database(database, data_dir) as url:
         single_role = migrate.upgrade(url, revision)
         show({"revision": migrate.current(url), "single_role": single_role}, as_json=as_json)
-        user = migrate.user(url)
+        user, ahead = migrate.user(url), migrate.is_ahead(url)
+    if ahead:
+        typer.echo("A newer release has upgraded this database; nothing was to be done.", err=True)
     if single_role:
         typer.echo(
             "All services share one database role. An administrator of the server can part them:\n"
@@ -51,7 +53,10 @@ def downgrade(
             "the data of what is undone would be lost", USAGE, f"leadline db downgrade {revision} --yes"
         )
     with reach_database(database, data_dir) as url:
-        migrate.downgrade(url, revision)
+        try:
+            migrate.downgrade(url, revision)
+        except migrate.UnknownRevision as unknown:
+            raise CommandFailed(str(unknown), CONFLICT, "downgrade with that release") from unknown
         show({"revision": migrate.current(url)}, as_json=as_json)
 
 
@@ -70,7 +75,7 @@ def current(
 def check(
     database: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
 ) -> None:
-    """Exit 6 if migrations are pending, 0 if not."""
+    """Exit 6 if migrations are pending, 0 if not; none are where a newer release has upgraded."""
     from shared.db import migrate
 
     with reach_database(database, data_dir) as url:

@@ -18,11 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.db.roles import settle_roles
-from shared.db.schema_version import SCRIPTS, VERSION_SCHEMA
+from shared.db.schema_version import SCRIPTS, VERSION_SCHEMA, is_known
 
 MIGRATION_LOCK = 0x6C65_6164  # advisory lock "lead": two migrations never run side by side
 
 T = TypeVar("T")
+
+
+class UnknownRevision(Exception):
+    """The database is at the revision of a newer release; only that one can undo it."""
 
 
 def engine_for(url: str) -> AsyncEngine:
@@ -39,20 +43,34 @@ def engine_for(url: str) -> AsyncEngine:
 def upgrade(url: str, revision: str = "head") -> bool:
     """Run every pending revision up to `revision`; return True where the installation has only one role.
 
-    In that case show the operator `shared.db.roles.roles_sql(user)`.
+    In that case show the operator `shared.db.roles.roles_sql(user)`. A database that a newer release has
+    upgraded is left as it is.
     """
-    with_connection(url, lambda connection: command.upgrade(_config(connection), revision))
+    if not is_ahead(url):
+        with_connection(url, lambda connection: command.upgrade(_config(connection), revision))
     return _blocking(_settle(url))
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Go back to `revision` (`base` undoes all; data of the undone schemas is lost)."""
+    """Go back to `revision` (`base` undoes all; data of the undone schemas is lost).
+
+    Raises:
+        UnknownRevision: a newer release has upgraded the database.
+    """
+    if is_ahead(url):
+        raise UnknownRevision(f"the database is at revision {current(url)}, of a newer release")
     with_connection(url, lambda connection: command.downgrade(_config(connection), revision))
 
 
 def current(url: str) -> str | None:
     """Return the revision the database is at, None where it has never been migrated."""
     return with_connection(url, _current)
+
+
+def is_ahead(url: str) -> bool:
+    """Return whether a newer release has upgraded the database."""
+    at = current(url)
+    return at is not None and not is_known(at)
 
 
 def user(url: str) -> str:
@@ -63,8 +81,10 @@ def user(url: str) -> str:
 
 
 def pending(url: str) -> list[str]:
-    """Return the revisions `upgrade` would run, oldest first."""
+    """Return the revisions `upgrade` would run, oldest first; none where a newer release has upgraded."""
     at = current(url)
+    if at is not None and not is_known(at):
+        return []
     script = ScriptDirectory.from_config(_config(None))
     revisions = script.iterate_revisions("head", at or "base")
     return [revision.revision for revision in revisions][::-1]

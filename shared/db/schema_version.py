@@ -1,4 +1,8 @@
-"""Whether a database is at the newest revision, told without loading the migration tool."""
+"""Where a database stands beside the revisions this release knows, told without loading the migration tool.
+
+A release works on the schema of the next one too: upgrades roll, the schema first, then process by process.
+So a revision that it does not know is a newer release's, and nothing is to be done about it.
+"""
 
 import re
 from pathlib import Path
@@ -21,19 +25,31 @@ else:  # generic for the type checker only
 
 def newest_revision() -> str:
     """Return the revision that no other one follows."""
+    revisions, followed = _revisions()
+    (newest,) = revisions - followed
+    return newest
+
+
+def is_known(revision: str) -> bool:
+    """Return whether this release has that revision; one that it has not is a newer release's."""
+    return revision in _revisions()[0]
+
+
+async def has_pending(connection: Connection) -> bool:
+    """Return whether the database is behind the newest revision, or has never been migrated."""
+    try:
+        stored = await connection.fetch(f"SELECT version_num FROM {VERSION_SCHEMA}.alembic_version")
+    except asyncpg.UndefinedTableError:
+        return True
+    at = [str(row["version_num"]) for row in stored]
+    return at != [newest_revision()] and all(map(is_known, at))
+
+
+def _revisions() -> tuple[set[str], set[str]]:
+    """Return all revisions, and those that another one follows."""
     revisions: set[str] = set()
     followed: set[str] = set()
     for script in (SCRIPTS / "versions").glob("*.py"):
         for kind, name in _REVISION.findall(script.read_text(encoding="utf-8")):
             (revisions if kind == "revision" else followed).add(name)
-    (newest,) = revisions - followed
-    return newest
-
-
-async def is_up_to_date(connection: Connection) -> bool:
-    """Return whether the database is at the newest revision; False where it has never been migrated."""
-    try:
-        stored = await connection.fetch(f"SELECT version_num FROM {VERSION_SCHEMA}.alembic_version")
-    except asyncpg.UndefinedTableError:
-        return False
-    return [row["version_num"] for row in stored] == [newest_revision()]
+    return revisions, followed
