@@ -1,6 +1,6 @@
 """What a cluster has of the registry's topics, and in which points that is not what the promises need."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,8 @@ from shared.contracts.topics import TOPICS, Topic
 # What makes an acknowledged message survive the loss of any one broker.
 WANTED_REPLICAS = 3
 WANTED_IN_SYNC = 2
+# The broker's clock is one; those of its clients are many, and any may be wrong.
+APPENDED = "LogAppendTime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ def settings_of(topic: Topic, replicas: int) -> dict[str, str]:
         "min.insync.replicas": str(max(1, min(WANTED_IN_SYNC, replicas - 1))),
         "unclean.leader.election.enable": "false",
         "cleanup.policy": "delete",
+        "message.timestamp.type": APPENDED,
     }
 
 
@@ -71,58 +74,66 @@ def _settings(resource: Any) -> tuple[str, dict[str, str]]:
 
 
 def problems(options: KafkaOptions, surveyed: Survey) -> Sequence[str]:
-    """Return in sentences what differs from the registry, and what the loss of a broker could cost."""
-    told: list[str] = []
+    """Return in sentences what differs from the registry, and what a lost broker or a wrong clock could cost.
+
+    Topics that have the same problem share a sentence.
+    """
+    having: dict[str, list[str]] = {}
     for topic in TOPICS:
         name = options.topic(topic.name)
-        there = surveyed.found.topics.get(name)
-        if there is None:
-            told.append(f"topic {name} is missing; create it: leadline topics create")
-        else:
-            told += _of_copies(topic, name, there)
-            told += _of_settings(topic, name, there, surveyed.settings.get(name))
-    return told
+        for problem in _of_topic(topic, surveyed.found.topics.get(name), surveyed.settings.get(name)):
+            having.setdefault(problem, []).append(name)
+    return [f"{_joined(names)}: {problem}" for problem, names in having.items()]
 
 
-def _of_copies(topic: Topic, name: str, there: TopicFound) -> Sequence[str]:
-    told = []
+def _joined(names: Sequence[str]) -> str:
+    return f"topic {names[0]}" if len(names) == 1 else f"topics {', '.join(names[:-1])} and {names[-1]}"
+
+
+def _of_topic(topic: Topic, there: TopicFound | None, settings: Mapping[str, str] | None) -> Iterator[str]:
+    if there is None:
+        yield "missing; leadline topics create makes it"
+        return
+    yield from _of_copies(topic, there)
+    if settings is None:
+        yield "this user may not read the settings; give it DescribeConfigs"
+    else:
+        yield from _of_settings(topic, there, settings)
+
+
+def _of_copies(topic: Topic, there: TopicFound) -> Iterator[str]:
     if there.partitions != topic.partitions:
-        told.append(
-            f"topic {name} has {there.partitions} partitions, the registry says {topic.partitions}:"
-            " keys would go to other partitions than before"
+        yield (
+            f"{there.partitions} partitions where the registry says {topic.partitions}; keys would go to"
+            " other partitions than before"
         )
     if there.replicas < WANTED_REPLICAS:
-        told.append(
-            f"topic {name} has {there.replicas} {'copy' if there.replicas == 1 else 'copies'}:"
-            " the loss of a broker's disk may lose events"
-        )
+        copies = "1 copy" if there.replicas == 1 else f"{there.replicas} copies"
+        yield f"{copies}; the loss of a broker's disk may lose events"
     elif there.in_sync < WANTED_IN_SYNC:
-        told.append(
-            f"topic {name} has {there.in_sync} copies in sync: it takes no events until there are two"
-        )
-    return told
+        yield f"{there.in_sync} copies in sync; no events are taken until there are {WANTED_IN_SYNC}"
 
 
-def _of_settings(
-    topic: Topic, name: str, there: TopicFound, settings: Mapping[str, str] | None
-) -> Sequence[str]:
-    if settings is None:
-        return [f"the settings of topic {name} may not be read by this user: give it DescribeConfigs"]
-    told = []
-    if there.replicas >= WANTED_REPLICAS and int(settings["min.insync.replicas"]) < WANTED_IN_SYNC:
-        told.append(
-            f"topic {name} has min.insync.replicas={settings['min.insync.replicas']}: it acknowledges what"
-            f" one broker alone has; set it to {WANTED_IN_SYNC}"
+def _of_settings(topic: Topic, there: TopicFound, settings: Mapping[str, str]) -> Iterator[str]:
+    in_sync = settings["min.insync.replicas"]
+    if there.replicas >= WANTED_REPLICAS and int(in_sync) < WANTED_IN_SYNC:
+        yield (
+            f"min.insync.replicas={in_sync}, so that what one broker alone has is acknowledged; set it to"
+            f" {WANTED_IN_SYNC}"
         )
     if settings["unclean.leader.election.enable"] == "true":
-        told.append(f"topic {name} has unclean.leader.election.enable=true: acknowledged events may be lost")
+        yield "unclean.leader.election.enable=true; acknowledged events may be lost"
     if "compact" in settings["cleanup.policy"]:
-        told.append(f"topic {name} has cleanup.policy={settings['cleanup.policy']}: events would be dropped")
+        yield f"cleanup.policy={settings['cleanup.policy']}; events would be dropped"
+    if settings["message.timestamp.type"] != APPENDED:
+        yield (
+            f"message.timestamp.type={settings['message.timestamp.type']}; retention goes by the clocks of"
+            f" those who write, and a wrong one may drop events. Set it to {APPENDED}"
+        )
     kept = int(settings["retention.ms"])
     if 0 <= kept < topic.retention // timedelta(milliseconds=1):
         hours = timedelta(milliseconds=kept) / timedelta(hours=1)
-        told.append(
-            f"topic {name} keeps events for {hours:g} hours, the registry says"
-            f" {topic.retention / timedelta(hours=1):g}: a service that is down for longer stops"
+        yield (
+            f"events are kept for {hours:g} hours where the registry says"
+            f" {topic.retention / timedelta(hours=1):g}; a service that is down for longer stops"
         )
-    return told
