@@ -25,6 +25,16 @@ def main() -> int:
         action=argparse.BooleanOptionalAction,
         help=f"stop everything for over a minute once (default: from {LONG_SECONDS} s on)",
     )
+    parser.add_argument(
+        "--database-disk",
+        action=argparse.BooleanOptionalAction,
+        help=f"put the database on a small disk that is full at times (default: from {LONG_SECONDS} s on)",
+    )
+    parser.add_argument(
+        "--upgrade",
+        action=argparse.BooleanOptionalAction,
+        help=f"upgrade the schema and restart everything once (default: from {LONG_SECONDS} s on)",
+    )
     parser.add_argument("--keep", type=Path, help="keep data, logs and journal in this folder")
     parser.add_argument(
         "--totals", type=Path, help="add to this file, and tell what all runs in it amount to"
@@ -33,10 +43,13 @@ def main() -> int:
     # Whoever ends the run early, also from a script, leaves no process behind.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    outage = options.seconds >= LONG_SECONDS if options.outage is None else options.outage
+    long = options.seconds >= LONG_SECONDS
+    outage = long if options.outage is None else options.outage
+    disk = long if options.database_disk is None else options.database_disk
+    upgrade = long if options.upgrade is None else options.upgrade
     reports: list[Report] = []
     for bus, name in product(options.bus or BUSES[:1], options.machine or MACHINES):
-        report = run(name, Plan(options.seed, options.seconds, outage, bus), options.keep)
+        report = run(name, Plan(options.seed, options.seconds, outage, bus, disk, upgrade), options.keep)
         reports.append(report)
         print("\n".join(report.lines()), flush=True)
         if options.totals:

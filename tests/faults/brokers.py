@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 
 from deploy.kafka.local.broker import LocalKafka, Node, default_jars, fetch_jars, free_port
-from tests.faults.lines import Lines
 from tests.faults.processes import alive
+from tests.faults.spoilables import Spoilables
 from tests.support.fault_line import FaultLine
 
 ALL = "brokers"
@@ -20,10 +20,11 @@ class NoBrokers:
 
     bus = "postgres"
     victims: tuple[str, ...] = ()
+    single: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.variables: Mapping[str, str] = {}
-        self.lines: Lines = {}
+        self.lines: Spoilables = {}
 
     def processes(self, victim: str) -> list[psutil.Process]:
         raise KeyError(victim)
@@ -47,13 +48,14 @@ class Brokers:
         ports = [free_port() for _ in range(3)]
         self._kafka = LocalKafka(folder, fetch_jars(default_jars()), nodes=3, advertised=ports)
         self._nodes = {f"broker-{node.number}": node for node in self._kafka.nodes}
-        self.victims: tuple[str, ...] = (*self._nodes, ALL)
+        self.single: tuple[str, ...] = tuple(self._nodes)
+        self.victims: tuple[str, ...] = (*self.single, ALL)
         self.variables: Mapping[str, str] = {
             "LEADLINE_BUS": "kafka",
             "LEADLINE_KAFKA_BOOTSTRAP": self._kafka.bootstrap,
         }
         lines = [FaultLine(node.advertised, node.port) for node in self._kafka.nodes]
-        self.lines: Lines = {LINE: lines}
+        self.lines: Spoilables = {LINE: lines}
         with ExitStack() as started:
             for line in lines:
                 line.open()

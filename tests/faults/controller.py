@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 import psutil
 
 from tests.faults.brokers import ALL as ALL_BROKERS
 from tests.faults.halt import Halt
 from tests.faults.journal import Journal
-from tests.faults.lines import spoil
 from tests.faults.machine import BACK_SECONDS, Machine, answers, is_ready, query
+from tests.faults.next_release import put_next_schema
 from tests.faults.part import Part
 from tests.faults.processes import alive, send
-from tests.faults.schedule import EVERYTHING, Fault, How
-from tests.support.fault_line import State
+from tests.faults.schedule import EVERYTHING, UPGRADE, Fault, How
+from tests.faults.spoilables import spoil
+from tests.faults.surroundings import DATABASE_DISK
 
 LOOK_SECONDS = 0.05
 KILLS = ("kill", "freeze_and_kill")
@@ -74,6 +75,9 @@ class Controller(Part):
         for fault in self._schedule:
             if not self._wait(fault.pause):
                 return
+            if fault is UPGRADE:
+                self._upgrade(fault)
+                continue
             blows = self._strike_all(fault) if fault.victim == EVERYTHING else self._strike(fault)
             if blows:
                 self._recover(blows)
@@ -90,7 +94,7 @@ class Controller(Part):
 
     def _strike(self, fault: Fault) -> list[Blow]:
         """Strike a victim, and the second one while the first is frozen or recovers."""
-        if fault.victim in self._machine.lines:
+        if fault.victim in self._machine.spoilables:
             return self._spoil(fault)
         processes = self._machine.processes(fault.victim)
         if not processes:
@@ -111,22 +115,27 @@ class Controller(Part):
         return [Blow(fault, begin, since), *second]
 
     def _spoil(self, fault: Fault) -> list[Blow]:
-        """Let a line be as the fault says for a while."""
-        lines, begin = self._machine.lines[fault.victim], datetime.now(UTC)
+        """Let a line, a clock or a disk be as the fault says for a while."""
+        things, begin = self._machine.spoilables[fault.victim], datetime.now(UTC)
         self._count(fault, [])
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
+        spoil(things, fault.how)
         until = time.monotonic() + fault.held
-        spoil(lines, cast(State, fault.how))
         second = self._strike_second(fault)
         time.sleep(max(0.0, until - time.monotonic()))
-        spoil(lines, "whole")
+        spoil(things, "whole")
+        if fault.victim == DATABASE_DISK:
+            # It may have ended: without room it cannot go on.
+            self._machine.bring_back("postgres")
         return [Blow(fault, begin, datetime.now(UTC)), *second]
 
     def _count(self, fault: Fault, struck: Sequence[str]) -> None:
         self.counts[fault.how] += 1
         if fault.how in KILLS:
             servers = {"postgres", *self._machine.brokers.victims}
-            self.kills.update("servers" if name in servers else "processes" for name in struck)
+            for name in struck:
+                kind: Killed = "servers" if name in servers else "processes"
+                self.kills[kind] += len(self._machine.hosts.get(name, ())) or 1
 
     def _freeze(self, fault: Fault, processes: list[psutil.Process]) -> list[Blow]:
         until = time.monotonic() + fault.held
@@ -150,11 +159,28 @@ class Controller(Part):
         time.sleep(fault.then.pause)
         return self._strike(fault.then)
 
+    def _upgrade(self, fault: Fault) -> None:
+        """Put the next release's schema below us, then end and start every process and broker in turn."""
+        self._count(fault, [])
+        self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
+        tables = put_next_schema(self._machine.database_url)
+        self._journal.note("fault", [fault.victim], "ok", tables)
+        for name in self._machine.restarted:
+            begin, processes = datetime.now(UTC), self._machine.processes(name)
+            send(processes, signal.SIGTERM)
+            psutil.wait_procs(processes, timeout=BACK_SECONDS)
+            self._machine.bring_back(name)
+            self._recover([Blow(Fault(0.0, name, "upgrade", 0.0), begin, datetime.now(UTC))])
+
     def _strike_all(self, fault: Fault) -> list[Blow]:
         """Freeze or kill all victims, hold them, and let them go on or start them again."""
         begin = datetime.now(UTC)
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
-        struck = [name for name in self._machine.victims if name not in (*self._machine.lines, ALL_BROKERS)]
+        struck = [
+            name
+            for name in self._machine.victims
+            if name not in (*self._machine.spoilables, *self._machine.hosts, ALL_BROKERS)
+        ]
         self._count(fault, struck)
         # A supervisor first: it would start what it misses. The server last, and back first.
         order = sorted(struck, key=lambda name: (name == "postgres", name != "up"))
@@ -182,7 +208,7 @@ class Controller(Part):
         self._until(lambda: answers(self._machine.database_url), blows)
         for url in {door.url for path in PATHS for door in self._machine.doors(path)}:
             self._until(partial(is_ready, url), blows)
-        if hit.issuperset(self._machine.timers) or hit & self._machine.lines.keys():
+        if hit.issuperset(self._machine.timers) or hit & self._machine.spoilables.keys():
             since = max(blow.since for blow in blows)
             self._until(lambda: bool(query(self._machine.database_url, BEAT, since)), blows)
         end = datetime.now(UTC)
@@ -195,7 +221,7 @@ class Controller(Part):
             self._journal.note("fault", [name], "ok", (end - blow.begin).total_seconds())
 
     def _runs(self, victim: str) -> bool:
-        return victim in self._machine.lines or bool(self._machine.processes(victim))
+        return victim in self._machine.spoilables or bool(self._machine.processes(victim))
 
     def _until(self, condition: Callable[[], bool], blows: list[Blow]) -> None:
         deadline = time.monotonic() + BACK_SECONDS

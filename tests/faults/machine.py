@@ -1,7 +1,7 @@
 """A Leadline to be struck, as the controller and the clients see it, and how to ask whether it is well."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import httpx2
 import psutil
 
 from tests.faults.brokers import Brokers, NoBrokers
-from tests.faults.lines import Lines
+from tests.faults.spoilables import Spoilables
 
 BACK_SECONDS = 60.0
 
@@ -33,8 +33,14 @@ class Machine(Protocol):
     victims: tuple[str, ...]
     # Victims in which routing's timer runs.
     timers: tuple[str, ...]
-    # Lines that can be spoilt, by the victims' names under which they are.
-    lines: Lines
+    # What can be spoilt without a signal, by the victims' names under which it is struck.
+    spoilables: Spoilables
+    # Victims that are lost together, by the name under which all of them are struck.
+    hosts: Mapping[str, Sequence[str]]
+    # What an upgrade ends and starts again, in turn.
+    restarted: Sequence[str]
+    # Faults that this run has to do without, in sentences.
+    lacks: tuple[str, ...]
     brokers: Brokers | NoBrokers
 
     @property

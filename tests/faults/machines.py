@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,17 +14,19 @@ from leadline.first_keys import first_keys
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.topics import create
 from shared.contracts.routes import owner_of
+from shared.contracts.topics import SERVICES
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.migrate import upgrade
 from tests.faults.brokers import Brokers, NoBrokers
-from tests.faults.lines import Lines
 from tests.faults.machine import BACK_SECONDS, Door, answers, is_ready
 from tests.faults.processes import Started, alive, server_processes
+from tests.faults.surroundings import Surroundings
 from tests.support.eventually import eventually_sync
 from tests.support.fault_line import fault_line
 from tests.support.running import STOP_SECONDS, end_database, start, tell
 
 LOOPBACK = "http://127.0.0.1"
+SECOND_CLOCK = "clock-second"
 
 
 class Standalone:
@@ -35,26 +37,33 @@ class Standalone:
 
     name = "standalone"
     timers: tuple[str, ...] = ("work", "second-work")
+    # The first host is lost with `up`; what runs under it is started again by it.
+    hosts: Mapping[str, Sequence[str]] = {"host-second": ("second-api", "second-work")}
 
-    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers) -> None:
+    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers, *, database_disk: bool = False) -> None:
         self.data_dir = data_dir
         self.brokers = brokers
-        self.lines = brokers.lines
-        own = ("api", "work", "postgres", "up", "second-api", "second-work")
-        self.victims: tuple[str, ...] = (*own, *brokers.victims, *self.lines)
         port = free_port()
         with ExitStack() as started:
+            # Not the first one's: the server, whose clock counts, is a child of it.
+            around = Surroundings(data_dir, [SECOND_CLOCK], started, database_disk=database_disk)
+            self.spoilables = around.with_lines(brokers.lines)
+            self.lacks = tuple(around.lacks)
+            own = ("api", "work", "postgres", "up", "second-api", "second-work")
+            self.victims: tuple[str, ...] = (*own, *self.hosts, *brokers.victims, *self.spoilables)
+            self.restarted: Sequence[str] = ("up", "second-api", "second-work", *brokers.single)
             started.callback(end_database, data_dir)
             self._running = start(data_dir, variables=brokers.variables)
             started.callback(self._running.stop)
             self._second = Started(data_dir / "logs", self.database_url, brokers.variables)
             started.callback(self._second.stop)
-            self._second.add("second-api", ["leadline", "api", "--port", str(port)], data_dir / "second")
-            self._second.add("second-work", ["leadline", "work"], data_dir / "second")
+            second, clock = data_dir / "second", around.clock(SECOND_CLOCK)
+            self._second.add("second-api", ["leadline", "api", "--port", str(port)], second, clock)
+            self._second.add("second-work", ["leadline", "work"], second, clock)
             self._doors = Door("api", self._running.url), Door("second-api", f"{LOOPBACK}:{port}")
             wait_until_ready(door.url for door in self._doors)
             # Who ends the run in the middle of this leaves nothing behind; from here on `stop` does it.
-            started.pop_all()
+            self._stop = started.pop_all()
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -71,13 +80,17 @@ class Standalone:
         return self._running.url
 
     def hit_by(self, victim: str) -> frozenset[str]:
-        return frozenset({"up", "api", "work"} if victim == "up" else {victim})
+        if victim == "up":
+            return frozenset({"up", "api", "work"})
+        return frozenset(self.hosts.get(victim, (victim,)))
 
     def processes(self, victim: str) -> list[psutil.Process]:
         if victim in self.brokers.victims:
             return self.brokers.processes(victim)
         if victim in self._second:
             return self._second.live(victim)
+        if victim in self.hosts:
+            return [process for name in self.hosts[victim] for process in self._second.live(name)]
         if victim == "postgres":
             return server_processes(self.data_dir)
         if victim == "up":
@@ -91,6 +104,9 @@ class Standalone:
             self.brokers.tend()
         elif victim in self._second:
             self._second.again(victim)
+        elif victim in self.hosts:
+            for name in self.hosts[victim]:
+                self._second.again(name)
         elif victim == "up":
             self._running.process.wait(STOP_SECONDS)
             self._running.start_again()
@@ -104,9 +120,7 @@ class Standalone:
         self.brokers.tend()
 
     def stop(self) -> None:
-        self._second.stop()
-        self._running.stop()
-        end_database(self.data_dir)
+        self._stop.close()
 
 
 # Victim -> service and roles: a process for each role, and a second instance with one for each service.
@@ -135,14 +149,21 @@ class Apart:
 
     name = "apart"
     timers: tuple[str, ...] = ("routing-timer", "second-routing")
+    hosts: Mapping[str, Sequence[str]] = {
+        "host-first": tuple(name for name in APART if not name.startswith("second-")),
+        "host-second": tuple(name for name in APART if name.startswith("second-")),
+    }
 
-    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers) -> None:
+    def __init__(self, data_dir: Path, brokers: Brokers | NoBrokers, *, database_disk: bool = False) -> None:
         data_dir.mkdir(parents=True)
         self.data_dir = data_dir
         self.brokers = brokers
-        self._server = EmbeddedPostgres(data_dir)
         self._ports: dict[str, int] = {}
         with ExitStack() as started:
+            clocks = [f"clock-{service}" for service in SERVICES]
+            self._around = Surroundings(data_dir, clocks, started, database_disk=database_disk)
+            self.lacks = tuple(self._around.lacks)
+            self._server = EmbeddedPostgres(data_dir)
             started.callback(self._server.stop)
             self._url = self._server.start()
             upgrade(self._url)
@@ -152,8 +173,11 @@ class Apart:
             # The path of a socket may not be long.
             folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="leadline-line-")))
             line = started.enter_context(fault_line(folder / SOCKET, data_dir / "postgres" / SOCKET))
-            self.lines: Lines = {LINE: [line], **brokers.lines}
-            self.victims: tuple[str, ...] = (*APART, "postgres", *brokers.victims, *self.lines)
+            self.spoilables = self._around.with_lines({LINE: [line], **brokers.lines})
+            self.victims: tuple[str, ...] = (
+                *APART, *self.hosts, "postgres", *brokers.victims, *self.spoilables,
+            )  # fmt: skip
+            self.restarted: Sequence[str] = (*APART, *brokers.single)
             url = self._url.replace(str(data_dir / "postgres"), str(folder))
             assert url != self._url
             self._started = Started(data_dir, url, brokers.variables)
@@ -171,8 +195,11 @@ class Apart:
         if listens:
             self._ports[name] = free_port()
             arguments += ["--port", str(self._ports[name])]
-        second = name.startswith("second-")
-        self._started.add(name, arguments, self.data_dir / "second" if second else self.data_dir)
+        if name.startswith("second-"):
+            self._started.add(name, arguments, self.data_dir / "second")
+        else:
+            clock = self._around.clock(f"clock-{name.partition('-')[0]}")
+            self._started.add(name, arguments, self.data_dir, clock)
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -191,12 +218,15 @@ class Apart:
         return self.doors(path)[0].url
 
     def hit_by(self, victim: str) -> frozenset[str]:
-        return frozenset({victim})
+        return frozenset(self.hosts.get(victim, (victim,)))
 
     def processes(self, victim: str) -> list[psutil.Process]:
         if victim in self.brokers.victims:
             return self.brokers.processes(victim)
-        return server_processes(self.data_dir) if victim == "postgres" else self._started.live(victim)
+        if victim == "postgres":
+            return server_processes(self.data_dir)
+        names = self.hosts.get(victim, (victim,))
+        return [process for name in names for process in self._started.live(name)]
 
     def bring_back(self, victim: str) -> None:
         if victim in self.brokers.victims:
@@ -204,7 +234,8 @@ class Apart:
         elif victim == "postgres":
             eventually_sync(self._start_server, timeout_seconds=BACK_SECONDS, what="the server starts")
         else:
-            self._started.again(victim)
+            for name in self.hosts.get(victim, (victim,)):
+                self._started.again(name)
 
     def tend(self) -> None:
         """Start again what has ended by itself: crash-only processes count on it."""

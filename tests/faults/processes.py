@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 from shared.process import PARENT_PIPE_VARIABLE
-from tests.support.running import STOP_SECONDS, environment
+from tests.faults.wrong_clocks import forget_shared
+from tests.support.running import NOTHING, STOP_SECONDS, environment
 
 
 def alive(process: psutil.Process) -> bool:
@@ -50,19 +51,22 @@ class Started:
         self._variables = {**variables, "LEADLINE_DATABASE_URL": database_url}
         # The children read the end of the pipe as our death.
         self._pipe, self._kept_end = os.pipe()
-        self._commands: dict[str, tuple[Sequence[str], Path]] = {}
+        self._commands: dict[str, tuple[Sequence[str], Path, Mapping[str, str]]] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def add(self, name: str, arguments: Sequence[str], data_dir: Path) -> None:
-        """Start `python -m` with these arguments and its own files in `data_dir`."""
-        self._commands[name] = arguments, data_dir
+    def add(
+        self, name: str, arguments: Sequence[str], data_dir: Path, variables: Mapping[str, str] = NOTHING
+    ) -> None:
+        """Start `python -m` with these arguments, its own files in `data_dir`, and variables of its own."""
+        self._commands[name] = arguments, data_dir, variables
         self.again(name)
 
     def again(self, name: str) -> None:
         """Start it, once more when its process has ended."""
         if name in self._running:
             self._running[name].wait(STOP_SECONDS)
-        arguments, data_dir = self._commands[name]
+            forget_shared(self._running[name].pid)
+        arguments, data_dir, variables = self._commands[name]
         data_dir.mkdir(parents=True, exist_ok=True)
         with (self._folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
@@ -70,7 +74,7 @@ class Started:
                 stdout=log,
                 stderr=log,
                 pass_fds=(self._pipe,),
-                env=environment() | self._environment(data_dir),
+                env=environment() | self._environment(data_dir) | dict(variables),
             )
 
     def _environment(self, data_dir: Path) -> dict[str, str]:
@@ -99,5 +103,6 @@ class Started:
             process.send_signal(signal.SIGTERM)
         for process in self._running.values():
             process.wait(STOP_SECONDS)
+            forget_shared(process.pid)
         os.close(self._kept_end)
         os.close(self._pipe)

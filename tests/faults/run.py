@@ -32,14 +32,14 @@ from tests.faults.evidence import Evidence, gather, wait_until_quiet
 from tests.faults.follower import Follower
 from tests.faults.halt import HEALED_SECONDS, Halt
 from tests.faults.journal import Journal
-from tests.faults.lines import spoil
 from tests.faults.log import LogReader
 from tests.faults.machine import Machine, query
 from tests.faults.machines import Apart, Standalone
 from tests.faults.part import Part
 from tests.faults.processes import send
 from tests.faults.reps import Desk
-from tests.faults.schedule import How, Spoilt, faults, outage, with_outage
+from tests.faults.schedule import UPGRADE, How, Spoilt, Wrong, faults, outage, with_once
+from tests.faults.spoilables import spoil
 from tests.faults.steward import Steward
 from tests.faults.traffic import Visitors
 
@@ -72,12 +72,18 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do: strike for `seconds`, drawn from `seed`, with an outage in the middle or without."""
+    """What to do: strike for `seconds`, drawn from `seed`, with an outage in the middle or without.
+
+    `upgrade`: let a next release's schema come, and restart everything on it.
+    `database_disk`: let the database's disk be a small one, and full at times.
+    """
 
     seed: int
     seconds: float
     outage: bool = False
     bus: BusName = "postgres"
+    database_disk: bool = False
+    upgrade: bool = False
 
 
 @dataclass(slots=True)
@@ -91,6 +97,7 @@ class Report:
     seconds: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     lateness: str = ""
+    lacks: tuple[str, ...] = ()
     findings: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -103,7 +110,22 @@ class Report:
 
     @property
     def cuts(self) -> int:
-        return sum(count for how, count in self.blows.items() if how in ("cut", *get_args(Spoilt)))
+        return self._blows("cut", *get_args(Spoilt))
+
+    @property
+    def disks(self) -> int:
+        return self._blows("full")
+
+    @property
+    def upgrades(self) -> int:
+        return self._blows("upgrade")
+
+    @property
+    def wrong_clocks(self) -> int:
+        return self._blows(*get_args(Wrong))
+
+    def _blows(self, *hows: How) -> int:
+        return sum(self.blows.get(how, 0) for how in hows)
 
     @property
     def found(self) -> int:
@@ -122,6 +144,9 @@ class Report:
             "broker and database kills": self.killed["servers"],
             "freezes": self.freezes,
             "cuts and spoilt lines": self.cuts,
+            "full disks": self.disks,
+            "clocks set wrong": self.wrong_clocks,
+            "upgrades": self.upgrades,
             "acknowledged events": self.counts.get("acknowledged events", 0),
             "clocks": self.counts.get("clocks", 0),
         }
@@ -131,11 +156,13 @@ class Report:
         for check, found in self.findings.items():
             yield f"FINDING {check}: {len(found)}"
             yield from (f"    {one}" for one in found[:SHOWN])
+        yield from self.lacks
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         yield (
             f"faults {self.name}, {self.seconds:.0f} s:"
             f" {self.killed['processes']} process kills, {self.killed['servers']} broker and database kills,"
-            f" {self.freezes} freezes, {self.cuts} cuts and spoilt lines, {counts}, {self.lateness},"
+            f" {self.freezes} freezes, {self.cuts} cuts and spoilt lines, {self.disks} full disks,"
+            f" {self.wrong_clocks} clocks set wrong, {self.upgrades} upgrades, {counts}, {self.lateness},"
             f" {self.found} findings"
         )
 
@@ -148,7 +175,7 @@ def run(machine_name: str, plan: Plan, folder: Path | None = None) -> Report:
         brokers = Brokers(home / "kafka") if plan.bus == "kafka" else NoBrokers()
         with ExitStack() as started:
             started.callback(brokers.stop)
-            machine = MACHINES[machine_name](home / machine_name, brokers)
+            machine = MACHINES[machine_name](home / machine_name, brokers, database_disk=plan.database_disk)
             started.callback(machine.stop)
             started.callback(thaw, machine)
             return _run(machine, plan, home)
@@ -156,9 +183,9 @@ def run(machine_name: str, plan: Plan, folder: Path | None = None) -> Report:
 
 def thaw(machine: Machine) -> None:
     """Let go on whatever is frozen: a run may be ended in the middle of a blow."""
-    for lines in machine.lines.values():
-        spoil(lines, "whole")
-    for victim in [name for name in machine.victims if name not in machine.lines]:
+    for things in machine.spoilables.values():
+        spoil(things, "whole")
+    for victim in [name for name in machine.victims if name not in machine.spoilables]:
         with suppress(psutil.Error):
             send(machine.processes(victim), signal.SIGCONT)
 
@@ -183,6 +210,7 @@ def _run(machine: Machine, plan: Plan, home: Path) -> Report:
     with closing(journal):
         controller, follower, reader = _work(machine, journal, plan, halt)
     report = Report(f"{machine.name} {plan.bus}", plan, controller.counts, controller.kills, halt.passed())
+    report.lacks = machine.lacks
     if restless := wait_until_quiet(machine, HEALED_SECONDS):
         report.findings["the machine comes to rest"] = restless
     follower.catch_up()
@@ -202,7 +230,9 @@ def _work(
     """Let clients, reps and the controller work until the end, and everything begun has ended."""
     schedule = faults(plan.seed, machine.victims)
     if plan.outage:
-        schedule = with_outage(schedule, outage(plan.seed), lambda: halt.passed() >= plan.seconds / 2)
+        schedule = with_once(schedule, outage(plan.seed), lambda: halt.passed() >= plan.seconds / 2)
+    if plan.upgrade:
+        schedule = with_once(schedule, UPGRADE, lambda: halt.passed() >= plan.seconds / 4)
     controller = Controller(machine, journal, schedule, halt)
     follower = Follower(machine, halt, plan.seed)
     callers = [Caller(machine, journal, halt, scope, f"{scope} {plan.seed}") for scope in SCOPES]

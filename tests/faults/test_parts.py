@@ -1,14 +1,22 @@
 """Parts of the fault suite that can be wrong by themselves: schedule, journal, end of a run, arithmetic."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.faults import totals
 from tests.faults.checks import deadlines
 from tests.faults.halt import Halt
-from tests.faults.schedule import faults
+from tests.faults.schedule import SPOOL_DISK, UPGRADE, faults, with_once
+from tests.faults.wrong_clocks import faketime, wrong_clocks
 
 
 def at(seconds: float) -> datetime:
@@ -26,6 +34,39 @@ def test_a_seed_gives_the_same_schedule_and_each_round_strikes_everybody() -> No
     assert second
     assert "up" not in second
     assert {"kill", "freeze", "freeze_and_kill", "cut"} <= {fault.how for fault in drawn}
+
+
+def test_a_full_spool_meets_a_place_that_is_away_and_a_clock_is_wrong_for_seconds() -> None:
+    victims = ("api", "postgres", "line-to-brokers", "clock-ingest", SPOOL_DISK)
+    drawn = list(islice(faults(7, victims), 100))
+    for fault in drawn:
+        if fault.victim == SPOOL_DISK:
+            assert fault.how == "full"
+            assert fault.then is not None
+            assert fault.then.victim in ("postgres", "line-to-brokers")
+        if fault.victim == "clock-ingest":
+            assert fault.held > 1
+    assert {"ahead", "behind", "one_way", "trickle"} <= {fault.how for fault in drawn}
+
+
+def test_an_upgrade_comes_once_when_it_is_due() -> None:
+    due = iter((False, False, True, True, True))
+    drawn = list(islice(with_once(faults(7, ("api", "work", "host-second")), UPGRADE, lambda: next(due)), 6))
+    assert [number for number, fault in enumerate(drawn) if fault is UPGRADE] == [2]
+
+
+@pytest.mark.skipif(faketime() is None, reason="libfaketime is not installed")
+def test_a_clock_set_wrong_changes_the_wall_clock_of_its_processes_alone(tmp_path: Path) -> None:
+    clock = wrong_clocks(tmp_path, ["clock-ingest"])["clock-ingest"]
+    clock.become("ahead")
+    told = subprocess.run(
+        [sys.executable, "-c", "import time; print(time.time(), time.monotonic())"],
+        env={**os.environ, **clock.variables},
+        capture_output=True,
+        check=True,
+    ).stdout.split()
+    assert float(told[0]) - time.time() == pytest.approx(3600, abs=30)
+    assert float(told[1]) == pytest.approx(time.monotonic(), abs=30)
 
 
 def test_a_journal_line_is_json_that_survives_a_crash(tmp_path: Any) -> None:

@@ -14,6 +14,7 @@ from services.scoring.usecases.rescore_leads import rescore_leads
 from services.scoring.usecases.settle_leads import settle_leads
 from shared.db.database import Database
 from shared.db.pool import create_pool
+from tests.faults.next_release import NEXT_COLUMN
 from tests.faults.recorded import Recorded
 from tests.support.postgres import fresh_database
 from tests.support.scoring_world import World
@@ -52,8 +53,10 @@ async def _give(url: str, fresh: str) -> None:
         for table, query in GIVEN.items():
             rows = await source.fetch(query)
             if rows:
+                columns = [column for column, _ in rows[0].items() if column != NEXT_COLUMN]
+                records = [tuple(row[column] for column in columns) for row in rows]
                 await target.copy_records_to_table(
-                    table, records=map(tuple, rows), columns=list(rows[0].keys()), schema_name="scoring"
+                    table, records=records, columns=columns, schema_name="scoring"
                 )
     finally:
         await source.close()

@@ -28,14 +28,14 @@ NEVER = math.inf
 def healings(evidence: Evidence) -> Iterator[tuple[datetime, float, str]]:
     """Return of each group of blows when it was over, within how many seconds all goes on, and its names.
 
-    What was killed is back once it runs and answers; what was frozen or spoilt, once it is let go.
+    What was ended is back once it runs and answers; what was frozen or spoilt, once it is let go.
     """
     groups: defaultdict[datetime, list[Disturbance]] = defaultdict(list)
     for one in evidence.disturbances:
         groups[one.end].append(one)
     for end, blows in groups.items():
-        killed = any(one.how in KILLS for one in blows)
-        since = end if killed else max(one.since for one in blows)
+        started_again = any(one.how in (*KILLS, "upgrade") for one in blows)
+        since = end if started_again else max(one.since for one in blows)
         names = " and ".join(f"{one.how} of {one.victim}" for one in blows)
         yield since, max(_seconds(one.victim) for one in blows), names
 
