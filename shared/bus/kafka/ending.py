@@ -5,7 +5,6 @@ Their own `stop` waits for what is under way and has no time limit; cut short, i
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -58,10 +57,23 @@ async def end_client(client: Any) -> None:
 
 
 async def _within(seconds: float, work: Awaitable[Any]) -> bool:
-    """Return whether it ended by itself, well or not."""
+    """Return whether it came to its end by itself, well or not.
+
+    The library's `stop` may raise the cancellation of a task that it has cancelled itself, in the middle of
+    its work. That is none of ours, and must not look like it to whoever waits here.
+    """
+    ending = asyncio.ensure_future(work)
     try:
-        with suppress(KafkaError, OSError):
-            await asyncio.wait_for(work, seconds)
-    except TimeoutError:
+        await asyncio.wait([ending], timeout=seconds)
+    finally:
+        if not ending.done():
+            ending.cancel()
+            await asyncio.wait([ending], timeout=FORCED_SECONDS)
+    if not ending.done() or ending.cancelled():
         return False
+    fault = ending.exception()
+    if isinstance(fault, TimeoutError):
+        return False
+    if fault is not None and not isinstance(fault, (KafkaError, OSError)):
+        raise fault
     return True

@@ -24,11 +24,19 @@ PERMANENT = (
 
 
 async def in_time(work: Awaitable[ResultT], seconds: float = CALL_SECONDS) -> ResultT:
-    """Await `work`; raise BusUnavailable where it takes longer than `seconds` or the cluster is away."""
+    """Await `work`; raise BusUnavailable where it takes longer than `seconds` or the cluster is away.
+
+    Also where the library cancels a task of its own that we wait for: nobody has asked us to end.
+    """
     try:
         async with asyncio.timeout(seconds):
             return await work
     except PERMANENT:
         raise
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BusUnavailable("the client gave up") from cancelled
     except (errors.KafkaError, errors.ConsumerStoppedError, TimeoutError, OSError) as fault:
         raise BusUnavailable(type(fault).__name__) from fault

@@ -185,8 +185,8 @@ class KafkaSubscription:
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         # It hangs while the coordinator is away, and is refused in a rebalance; the next one tells the same.
-        with suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(self._consumer.commit(dict(offsets)), TELL_SECONDS)
+        with suppress(BusUnavailable, KafkaError):
+            await in_time(self._consumer.commit(dict(offsets)), TELL_SECONDS)
 
 
 def record_of(place: Partition, record: Any) -> Record:
