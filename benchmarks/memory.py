@@ -7,7 +7,8 @@ import argparse
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,13 @@ import asyncpg
 import httpx2
 
 from benchmarks.figures import Figure
+from benchmarks.kafka import broker, variables
 from benchmarks.machine import Machine, leadline, owner, proportional_megabytes, resident_megabytes
+from deploy.kafka.local.broker import LocalKafka
+from shared.bus.kafka.bus import open_kafka_bus
+from shared.bus.kafka.options import KafkaOptions
+from shared.bus.port import Bus, Partition
+from shared.bus.postgres import open_postgres_bus
 
 EVENTS = 1_000_000
 LOOKS = 5
@@ -27,11 +34,9 @@ AHEAD = 20_000
 STUCK_SECONDS = 120
 PATHS = ("/", "/pricing", "/product", "/blog/leads", "/docs/start", "/contact")
 
-# Messages of every topic that a group has not handled yet.
-WAITING = """
-SELECT coalesce(sum(h.next_offset - p.next_offset), 0)::bigint
-FROM (SELECT * FROM scoring.consumer_position UNION ALL SELECT * FROM routing.consumer_position) p
-CROSS JOIN LATERAL bus.heads(p.topic) h WHERE h.partition = p.partition
+POSITIONS = """
+SELECT topic, partition, next_offset FROM scoring.consumer_position
+UNION ALL SELECT topic, partition, next_offset FROM routing.consumer_position
 """
 UNSENT = " + ".join(
     f"(SELECT count(*) FROM {schema}.outbox WHERE sent_at IS NULL)"
@@ -85,11 +90,12 @@ class Flow:
     """One Leadline, fed as fast as it goes."""
 
     def __init__(
-        self, machine: Machine, client: httpx2.AsyncClient, database: "asyncpg.Connection[Any]"
+        self, machine: Machine, client: httpx2.AsyncClient, database: "asyncpg.Connection[Any]", bus: Bus
     ) -> None:
         self._machine = machine
         self._client = client
         self._database = database
+        self._bus = bus
         self._visitors = Visitors()
 
     async def feed(self, events: int) -> None:
@@ -111,9 +117,14 @@ class Flow:
             assert time.monotonic() - since < STUCK_SECONDS, f"{now} messages wait and none is handled"
 
     async def _waiting(self) -> int:
-        return int(await self._database.fetchval(WAITING)) + int(
-            await self._database.fetchval(f"SELECT {UNSENT}")
+        """Return how many messages of the log a group has not handled, and how many are not sent yet."""
+        places = await self._database.fetch(POSITIONS)
+        heads = {topic: await self._bus.heads(topic) for topic in {row["topic"] for row in places}}
+        unhandled = sum(
+            heads[row["topic"]][Partition(row["topic"], row["partition"])][1] - row["next_offset"]
+            for row in places
         )
+        return int(unhandled) + int(await self._database.fetchval(f"SELECT {UNSENT}"))
 
     def look(self, events: int) -> Look:
         """Take what the processes hold now."""
@@ -121,11 +132,21 @@ class Flow:
         return Look(events, held | {"postgres": proportional_megabytes(self._machine.database())})
 
 
-async def _measure(machine: Machine, events: int) -> list[Look]:
+@asynccontextmanager
+async def _open_bus(machine: Machine, kafka: LocalKafka | None) -> AsyncIterator[Bus]:
+    if kafka is None:
+        async with open_postgres_bus(machine.database_url, service="scoring") as log:
+            yield log
+    else:
+        async with open_kafka_bus(KafkaOptions(kafka.bootstrap)) as cluster:
+            yield cluster
+
+
+async def _measure(machine: Machine, events: int, kafka: LocalKafka | None = None) -> list[Look]:
     headers = {"authorization": f"Bearer {machine.keys['ingest']}"}
     client = httpx2.AsyncClient(base_url=machine.url, headers=headers, timeout=60, trust_env=False)
-    async with owner(machine.database_url) as connection, client:
-        flow = Flow(machine, client, connection)
+    async with owner(machine.database_url) as connection, client, _open_bus(machine, kafka) as bus:
+        flow = Flow(machine, client, connection, bus)
         looks = [flow.look(0)]
         for number in range(1, LOOKS + 1):
             await flow.feed(events // LOOKS)
@@ -141,16 +162,23 @@ def memory(_: int, events: int = EVENTS) -> list[Figure]:
     """Watch the memory of each process over many events; one run, whatever the number of rounds."""
     with leadline() as machine:
         looks = asyncio.run(_measure(machine, events))
-    return [_figure(name, looks, events) for name in looks[0].megabytes]
+    return [_figure("memory", name, looks, events) for name in looks[0].megabytes]
 
 
-def _figure(name: str, looks: Sequence[Look], events: int) -> Figure:
+def memory_on_kafka(_: int, events: int = EVENTS) -> list[Figure]:
+    """The same on a Kafka of one broker, whose own memory is not looked at."""
+    with broker() as kafka, leadline(variables=variables(kafka)) as machine:
+        looks = asyncio.run(_measure(machine, events, kafka))
+    return [_figure("kafka-memory", name, looks, events) for name in looks[0].megabytes]
+
+
+def _figure(part: str, name: str, looks: Sequence[Look], events: int) -> Figure:
     held = [look.megabytes[name] for look in looks]
     # From the middle on: before, caches fill and the allocator settles.
     growth = held[-1] / held[LOOKS // 2 + 1]
     ours = name != "postgres"
     return Figure(
-        "memory", f"memory of `{name}` over {events:,} events",
+        part, f"memory of `{name}` over {events:,} events{' on Kafka' if part != 'memory' else ''}",
         ", ".join(f"{megabytes:.0f}" for megabytes in held[1:]) + " MB", f"at the start {held[0]:.0f} MB",
         f"{growth:.2f} from the middle on",
         f"below {GOAL_MEGABYTES} MB, at most {GOAL_GROWTH}" if ours else "-",
@@ -161,8 +189,9 @@ def _figure(name: str, looks: Sequence[Look], events: int) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--kafka", action="store_true")
     options = parser.parse_args()
-    for figure in memory(1, options.events):
+    for figure in (memory_on_kafka if options.kafka else memory)(1, options.events):
         print(figure.row())
 
 

@@ -4,7 +4,7 @@ from benchmarks import ingest, kafka, scoring_rules, scoring_throughput, scoring
 from benchmarks.assignments import assignments
 from benchmarks.figures import Part
 from benchmarks.handoff import handoff, handoff_on_kafka
-from benchmarks.memory import memory
+from benchmarks.memory import memory, memory_on_kafka
 from benchmarks.timers import timers
 
 PARTS: dict[str, Part] = {
@@ -19,5 +19,7 @@ PARTS: dict[str, Part] = {
     "memory": memory,
     "kafka-ingest": kafka.singles,
     "kafka-batches": kafka.batches,
+    "kafka-workers": scoring_workers.workers_on_kafka,
     "kafka-handoff": handoff_on_kafka,
+    "kafka-memory": memory_on_kafka,
 }

@@ -9,6 +9,8 @@ from shared.bus.port import BusUnavailable, Outgoing
 
 MAX_MESSAGES = 1000
 MAX_BYTES = 4 * 1024 * 1024
+# From so many callers on a pause before the next send pays: more of them share its fixed cost.
+CROWD = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +30,19 @@ class GroupCommit:
     """Gathers concurrent `append` calls into calls of `send` (one at a time, in order of arrival).
 
     A failed `send` fails everybody who waits at that moment, so that a queue never adds up time-outs.
+    `pause` is awaited between two sends while there is a crowd; whoever comes alone is sent on at once.
     """
 
-    def __init__(self, send: Callable[[Sequence[Outgoing]], Awaitable[None]], *, seconds: float) -> None:
+    def __init__(
+        self,
+        send: Callable[[Sequence[Outgoing]], Awaitable[None]],
+        *,
+        seconds: float,
+        pause: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._send = send
         self._seconds = seconds
+        self._pause = pause
         self._waiting: list[Waiting] = []
         self._sender: asyncio.Task[None] | None = None
 
@@ -70,6 +80,8 @@ class GroupCommit:
                 for waiting in batch:
                     if not waiting.done.done():
                         waiting.done.set_result(None)
+            if self._pause is not None and len(batch) >= CROWD:
+                await self._pause()
 
     def _take(self, *, everything: bool = False) -> list[Waiting]:
         taken: list[Waiting] = []

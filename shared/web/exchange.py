@@ -20,6 +20,8 @@ log = structlog.get_logger()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
 # A body on a slow line may take its time; the deadline of the answer counts from its end.
 BODY_SECONDS = 30.0
+# In the scope: headers that an endpoint wants on the answer that is given in its stead when it is late.
+LATE_HEADERS = "leadline.late_headers"
 # A request id is there to be found in the log; it guards nothing.
 _chance = random.getrandbits
 
@@ -46,6 +48,9 @@ class Exchange:
         self._service = service
         self._deadline_seconds = deadline_seconds
         self._route = route
+        # Asked for once: each time costs a system call.
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(self._loop)
         self._id = _request_id(scope)
         self._status = 0
         self._complete = False
@@ -60,14 +65,11 @@ class Exchange:
         started = time.perf_counter()
         self._scope["leadline.request_id"] = self._id
         structlog.contextvars.bind_contextvars(request_id=self._id)
-        loop = asyncio.get_running_loop()
-        self._started_at = loop.time()
+        self._started_at = self._loop.time()
         if self._scope["method"] not in ("POST", "PUT", "PATCH"):
             self._complete_at = self._started_at
         # One timer for each request: it looks again later if the body came late.
-        self._timer = loop.call_at(
-            self._started_at + self._deadline_seconds, self._check_deadline, asyncio.current_task()
-        )
+        self._timer = self._loop.call_at(self._started_at + self._deadline_seconds, self._check_deadline)
         try:
             await self._run(endpoint)
         finally:
@@ -78,10 +80,9 @@ class Exchange:
         try:
             await endpoint(self._scope, self._receive_and_note, self._send_and_note)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not self._overdue or task is None:
+            if not self._overdue or self._task is None:
                 raise
-            task.uncancel()
+            self._task.uncancel()
         except ClientGone:
             self._status = self._status or 499
         except Exception as error:
@@ -102,7 +103,7 @@ class Exchange:
     async def _receive_and_note(self) -> Any:
         message = await self._receive()
         if self._complete_at is None and not message.get("more_body", False):
-            self._complete_at = asyncio.get_running_loop().time()
+            self._complete_at = self._loop.time()
         return message
 
     async def _send_and_note(self, message: Any) -> None:
@@ -125,16 +126,15 @@ class Exchange:
             self._timer.cancel()
             self._timer = None
 
-    def _check_deadline(self, task: "asyncio.Task[Any] | None") -> None:
+    def _check_deadline(self) -> None:
         if self._status or self._scope.get("leadline.no_deadline"):
             return
-        loop = asyncio.get_running_loop()
         waiting_for_body = self._complete_at is None
         due = self._started_at + BODY_SECONDS
         if self._complete_at is not None:
             due = self._complete_at + self._deadline_seconds
-        if loop.time() < due:
-            self._timer = loop.call_at(due, self._check_deadline, task)
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._check_deadline)
             return
         # Answered from here: the endpoint may be stuck where even its cancellation has to wait.
         self._overdue = True
@@ -144,9 +144,14 @@ class Exchange:
             else unavailable("deadline", "No answer in time; whether it was done is unknown. Try again.")
         )
         log.warning("http.deadline", code=problem.code, route=self._route_label())
-        self._answer = loop.create_task(send_problem(self._send_on, problem, self._id))
-        if task is not None:
-            task.cancel()
+        self._answer = self._loop.create_task(send_problem(self._send_late, problem, self._id))
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _send_late(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] += self._scope.get(LATE_HEADERS, ())
+        await self._send_on(message)
 
     def _route_label(self) -> str:
         # Never the path itself: it carries ids, and anybody can invent paths.

@@ -1,6 +1,5 @@
 """The Segment-compatible tracking doors, as bare ASGI: they carry most of the traffic."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +15,7 @@ from services.ingest.domain.plain_values import encoded, parse_leniently, text_o
 from services.ingest.domain.tracking import ENVELOPE, with_envelope
 from services.ingest.entrypoints.answer import (
     Answer,
+    cors,
     not_allowed,
     ok,
     preflight,
@@ -35,6 +35,7 @@ from shared.bus.port import BusUnavailable
 from shared.clock import Clock
 from shared.db.errors import is_transient
 from shared.observability.metrics import INGEST_MESSAGES
+from shared.web.exchange import LATE_HEADERS
 
 log = structlog.get_logger()
 
@@ -80,14 +81,13 @@ class TrackingDoor:
     clock: Clock
     reserve: Reserve | None = None
     epoch: int = 1
-    # Shorter than the deadline in front of it, so that the answer carries the CORS headers.
-    deadline_seconds: float = 4.2
     max_batch_bytes: int = 500_000
     max_batch_messages: int = 2500
 
     async def __call__(self, door: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request to /v1/<door>."""
         head = Head.of(scope)
+        scope[LATE_HEADERS] = cors(head)
         answer = await self._answer(door, scope["method"], head, receive)
         await send_answer(answer, head, send)
 
@@ -105,11 +105,7 @@ class TrackingDoor:
             return problem(413, "too_large", f"the body is larger than {self.max_batch_bytes} bytes")
         except (BodyUnreadable, Malformed):
             return problem(400, "malformed", "the body is not JSON")
-        try:
-            async with asyncio.timeout(self.deadline_seconds):
-                return await self._accept(door, head, body, len(raw))
-        except TimeoutError:
-            return unavailable("the events could not be stored in time")
+        return await self._accept(door, head, body, len(raw))
 
     async def _accept(self, door: str, head: Head, body: dict[str, Any], size: int) -> Answer:
         messages = self._messages(door, body)
@@ -150,8 +146,6 @@ class TrackingDoor:
             return unavailable("the bus cannot take events now")
         except StoreUnavailable:
             return unavailable("the database cannot take events now")
-        except TimeoutError:
-            raise
         except Exception as fault:
             if is_transient(fault):
                 return unavailable("the database cannot take events now")

@@ -28,6 +28,8 @@ from shared.bus.port import (
 from shared.contracts.topics import TOPICS
 
 LOOK_MS = 500
+# A request to the brokers costs as much as twenty messages in it, so that a crowd is gathered for so long.
+GATHER_SECONDS = 0.003
 
 
 class KafkaBus:
@@ -37,7 +39,7 @@ class KafkaBus:
         self.options = options
         self._cluster = Cluster(options)
         self._appender = Appender(options)
-        self._appends = GroupCommit(self._append, seconds=CALL_SECONDS)
+        self._appends = GroupCommit(self._append, seconds=CALL_SECONDS, pause=_gather)
         self._partitions: dict[str, int] = {}
         self._reader: Any = None
         self._reading = asyncio.Lock()
@@ -157,6 +159,10 @@ class KafkaBus:
         reader, self._reader = self._reader, None
         if reader is not None:
             await end_consumer(reader)
+
+
+async def _gather() -> None:
+    await asyncio.sleep(GATHER_SECONDS)
 
 
 @asynccontextmanager

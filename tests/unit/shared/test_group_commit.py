@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.bus.group_commit import MAX_MESSAGES, GroupCommit
+from shared.bus.group_commit import CROWD, MAX_MESSAGES, GroupCommit
 from shared.bus.port import BusUnavailable, Outgoing
 
 
@@ -64,6 +64,26 @@ async def test_a_failed_send_fails_everybody_who_waits_and_the_next_try_is_new()
     sends.broken = False
     await group.append([message("d")])
     assert sends.batches[-1] == ["d"]
+
+
+async def test_a_crowd_is_gathered_before_the_next_send_and_one_alone_is_not() -> None:
+    sends, pauses, over = Sends(), list[int](), asyncio.Event()
+
+    async def pause() -> None:
+        pauses.append(len(sends.batches))
+        await over.wait()
+
+    group = GroupCommit(sends, seconds=5, pause=pause)
+    await group.append([message("alone")])
+    assert pauses == []
+    await asyncio.gather(*(group.append([message("crowd")]) for _ in range(CROWD)))
+    assert pauses == [2]
+    late = [asyncio.create_task(group.append([message(text)])) for text in "ab"]
+    await asyncio.sleep(0)
+    assert len(sends.batches) == 2
+    over.set()
+    await asyncio.gather(*late)
+    assert sends.batches[-1] == ["a", "b"]
 
 
 async def test_nobody_waits_longer_than_the_bound() -> None:

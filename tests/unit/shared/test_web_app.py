@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.web.app import create_app, dispatch
 from shared.web.auth import ApiKey, authenticate_asgi, require, unauthorized
 from shared.web.body import BodyLimits, parse_json, read_body
+from shared.web.exchange import LATE_HEADERS
 from shared.web.problem import Problem
 
 
@@ -288,6 +289,18 @@ async def test_the_deadline_counts_from_the_end_of_the_body() -> None:
         application(), service="test", hot={("POST", "/v1/track"): hot(track)}, deadline_seconds=0.05
     )
     assert await answer(app, slowly) == 200
+
+
+async def test_an_answer_given_in_place_of_a_late_endpoint_has_the_headers_it_asked_for() -> None:
+    async def stuck(scope: Scope, _receive: Receive, _send: Send) -> None:
+        scope[LATE_HEADERS] = [(b"access-control-allow-origin", b"https://www.example.com")]
+        await asyncio.Event().wait()
+
+    app = dispatch(application(), service="test", hot={("GET", "/stuck"): stuck}, deadline_seconds=0.02)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as http:
+        answer = await http.get("/stuck")
+    problem(answer, 503, "deadline")
+    assert answer.headers["access-control-allow-origin"] == "https://www.example.com"
 
 
 async def test_a_client_that_hangs_up_gets_no_answer_and_does_no_harm() -> None:
