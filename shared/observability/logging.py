@@ -19,12 +19,13 @@ Event = MutableMapping[str, Any]
 # Every other field is dropped and only its name is kept (`dropped`), so that a forgotten one is noticed.
 _FIELDS = """
     actor age attempt attempts batch bus by check checks clock code count created cycle dead decision
-    direction due_at duplicates duration epoch events exit_code field file fix generation group held host
-    kind lag level limit line lines member method missing mode model new offset old outcome part partition
-    partitions path pending phase pid policy port position process published queue reason records released
-    removed restarts retry_after revision role roles route rows rung schema scope scopes seconds sent
-    sequence service signal single_role size source spooled state states status step storage table target
-    team topic topics total trigger type types unit version waiting where worker
+    dependency direction due_at duplicates duration epoch events exit_code field file fix generation
+    group held host kind lag level limit line lines member method missing mode model new offset old
+    outcome part partition partitions path pending phase pid place policy port position process
+    published queue reason records released removed restarts retry_after revision role roles route rows
+    rung schema scope scopes seconds sent sequence service signal single_role size source spooled state
+    states status step storage table target team topic topics total trigger type types unit version
+    waiting where worker
 """
 ALLOWED_FIELDS = frozenset(_FIELDS.split())
 ALLOWED_SUFFIXES = (
