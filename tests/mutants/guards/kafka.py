@@ -5,6 +5,7 @@ from tests.mutants.mutant import Edit, Mutant
 OPTIONS = "shared/bus/kafka/options.py"
 SUBSCRIPTION = "shared/bus/kafka/subscription.py"
 SETTINGS = "tests/unit/shared/test_kafka_options.py"
+ENDING = "tests/unit/shared/test_kafka_ending.py"
 PITFALLS = "tests/integration/shared/bus/test_kafka_pitfalls.py"
 
 MUTANTS = (
@@ -49,5 +50,44 @@ MUTANTS = (
         [Edit(OPTIONS, '"auto_offset_reset": "none"', '"auto_offset_reset": "earliest"')],
         f"{PITFALLS}::test_retention_that_overtakes_a_reader_is_an_error_and_skips_nothing",
         "DID NOT RAISE .*OffsetOutOfRange",
+    ),
+    Mutant(
+        "retention by the clocks of clients",
+        "How old a message is goes by the brokers' clock: a client's wrong one drops nothing.",
+        [
+            Edit(
+                "shared/bus/kafka/survey.py",
+                '"message.timestamp.type": APPENDED',
+                '"segment.ms": "604800000"',
+            )
+        ],
+        f"{PITFALLS}::test_a_client_whose_clock_is_wrong_does_not_make_its_events_old",
+        r"< .*timedelta\(",
+    ),
+    Mutant(
+        "a call ended by a cancellation of the library's",
+        "Only who was told to end ends: the library cancels tasks of its own, and lets that out.",
+        [
+            Edit(
+                "shared/bus/kafka/faults.py",
+                "        if task is None or task.cancelling():\n            raise\n",
+                "        raise\n",
+            )
+        ],
+        f"{ENDING}::test_a_call_whose_task_the_library_cancels_is_a_bus_that_is_away",
+        "cancelled by nobody",
+    ),
+    Mutant(
+        "an ending ended by a cancellation of the library's",
+        "The same where a client is closed.",
+        [
+            Edit(
+                "shared/bus/kafka/ending.py",
+                "    if not ending.done() or ending.cancelled():",
+                "    if not ending.done():",
+            )
+        ],
+        f"{ENDING}::test_a_stop_that_lets_a_cancellation_out_is_no_cancellation_of_ours",
+        "cancelled by nobody",
     ),
 )
