@@ -5,11 +5,10 @@ import signal
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
-import psutil
 import pytest
 
 from leadline.cli.app import run
@@ -28,7 +27,7 @@ from tests.e2e.doors import (
     well,
 )
 from tests.support.eventually import eventually
-from tests.support.running import NO_SPOOL, RunningLeadline, end_database, start
+from tests.support.running import NO_SPOOL, RunningLeadline, end_database, frozen, start
 
 
 @pytest.fixture(scope="module")
@@ -54,24 +53,6 @@ async def administrator(leadline: RunningLeadline) -> AsyncIterator["asyncpg.Con
 
 def url_of(leadline: RunningLeadline) -> str:
     return f"postgresql://postgres@/leadline?host={leadline.data_dir / 'postgres'}"
-
-
-@contextmanager
-def frozen(leadline: RunningLeadline) -> Iterator[None]:
-    """Freeze the server and all its sessions."""
-    postmaster = leadline.postgres()
-    # Its own children first stay as they are: nobody forks any more once it stands still.
-    postmaster.suspend()
-    processes = [postmaster, *postmaster.children()]
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.doors import BODIES, FORM, PROMISE_SECONDS, TRACK, Heard, ask_all, refused, well
-from tests.e2e.test_database_faults import frozen
 from tests.support.eventually import eventually
-from tests.support.running import RunningLeadline, running, tell
+from tests.support.running import RunningLeadline, frozen, running, tell
 from tests.support.small_disk import fill, small_disk
 
 DISK_BYTES = 4 * 1024 * 1024

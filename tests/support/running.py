@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,24 @@ def running(
     finally:
         leadline.stop()
         end_database(data_dir)
+
+
+@contextmanager
+def frozen(leadline: RunningLeadline) -> Iterator[None]:
+    """Freeze the database server and all its sessions for the block."""
+    postmaster = leadline.postgres()
+    # The first process first: it makes no others any more.
+    postmaster.suspend()
+    processes = [postmaster, *postmaster.children()]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def end_database(data_dir: Path) -> None:
