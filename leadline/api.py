@@ -15,7 +15,9 @@ from leadline import front_page, letters, pages
 from leadline.composed import ComposedApp
 from leadline.letters import Holder
 from leadline.openapi import fetch_document, merge
-from leadline.wiring import wire_all
+from leadline.wiring import wire_beside
+from services.ingest.bootstrap import wire as wire_ingest
+from services.ingest.settings import IngestSettings
 from shared.bus.choice import open_seldom
 from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.database import Database
@@ -29,6 +31,7 @@ from shared.settings import ServiceSettings
 from shared.web.app import create_app, dispatch, limits_of
 from shared.web.auth import Authenticate
 from shared.web.key_cache import KeyCache, PostgresKeys
+from shared.web.not_yet import not_yet
 
 Services = Mapping[ServiceName, WiredService]
 
@@ -37,18 +40,40 @@ OWN_PATHS = re.compile(r"/v1/leads/[^/]+/overview")
 
 
 async def serve(listener: socket.socket, stop: asyncio.Event) -> None:
-    """Wire all services and serve them on `listener` until `stop`; while that cannot be done yet, say so."""
-    settings = ServiceSettings()
+    """Wire all services and serve them on `listener` until `stop`; while that cannot be done yet, say so.
+
+    Ingest comes first and does not wait for the others: with its spool it takes in without its database.
+    """
+    settings, meanwhile = ServiceSettings(), _Meanwhile()
     async with AsyncExitStack() as stack:
-        async with answering_meanwhile(listener):
-            app = await enter_when_there(stack, lambda: _open(settings), stop)
+        app: ASGIApp | None = None
+        async with answering_meanwhile(listener, meanwhile):
+            ingest = await enter_when_there(stack, lambda: wire_ingest(IngestSettings()), stop)
+            if ingest is not None:
+                meanwhile.take_in(ingest)
+                app = await enter_when_there(stack, lambda: _open(settings, ingest), stop)
         if app is not None:
             await run_roles([("api", ApiServer(app, listener))], stop)
 
 
+class _Meanwhile:
+    """What is answered until everything is open: 503, but for ingest's doors once ingest is."""
+
+    def __init__(self) -> None:
+        self._app: ASGIApp = not_yet
+
+    def take_in(self, ingest: WiredService) -> None:
+        self._app = ComposedApp({"ingest": ingest.api}, not_yet, OWN_PATHS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Ingest's own lifespan begins with that of the whole.
+        app = not_yet if scope["type"] == "lifespan" else self._app
+        await app(scope, receive, send)
+
+
 @asynccontextmanager
-async def _open(settings: ServiceSettings) -> AsyncIterator[ASGIApp]:
-    async with wire_all() as services, open_holders(settings) as holders:
+async def _open(settings: ServiceSettings, ingest: WiredService) -> AsyncIterator[ASGIApp]:
+    async with wire_beside(ingest) as services, open_holders(settings) as holders:
         keys = KeyCache(
             PostgresKeys(holders["routing"].database),
             ttl_seconds=settings.auth_cache_seconds,

@@ -18,9 +18,16 @@ Services = dict[ServiceName, WiredService]
 @asynccontextmanager
 async def wire_all() -> AsyncIterator[Services]:
     """Wire ingest, scoring and routing from the environment's settings."""
+    async with wire_ingest(IngestSettings()) as ingest, wire_beside(ingest) as services:
+        yield services
+
+
+@asynccontextmanager
+async def wire_beside(ingest: WiredService) -> AsyncIterator[Services]:
+    """Wire scoring and routing beside an ingest that is wired; the block has all three."""
     async with AsyncExitStack() as stack:
         yield {
-            "ingest": await stack.enter_async_context(wire_ingest(IngestSettings())),
+            "ingest": ingest,
             "scoring": await stack.enter_async_context(wire_scoring(ScoringSettings())),
             "routing": await stack.enter_async_context(wire_routing(RoutingSettings())),
         }

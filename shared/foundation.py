@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
+import structlog
 
 from shared.bus.choice import open_bus
 from shared.bus.port import Bus
@@ -14,10 +15,13 @@ from shared.contracts.topics import ServiceName
 from shared.db.cut_off import drop
 from shared.db.database import Database
 from shared.db.errors import is_transient
-from shared.db.pool import open_database
+from shared.db.pool import checked_role, open_database_as
+from shared.last_start import Told
 from shared.outbox.wakeup import relay_elsewhere
 from shared.settings import ServiceSettings
 from shared.web.key_cache import KeyCache, PostgresKeys
+
+log = structlog.get_logger()
 
 # A connection that hangs at shutdown must not keep the process from ending.
 CLOSE_SECONDS = 2.0
@@ -29,12 +33,18 @@ TAKE_ROOM = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """A service's database and bus (both open), its API keys, and the clock of its shells."""
+    """A service's database and bus (both open), its API keys, and the clock of its shells.
+
+    `role`: under which it works. `last`: what the last start was told, where the database is away at this
+    one.
+    """
 
     database: Database
     bus: Bus
     keys: KeyCache
     clock: Clock
+    role: str | None
+    last: Told | None = None
 
     async def ready(self) -> Mapping[str, bool | str]:
         """Return the checks of `/readyz`."""
@@ -78,15 +88,24 @@ async def _look(database: Database) -> str:
 
 @asynccontextmanager
 async def open_foundation(
-    settings: ServiceSettings, service: ServiceName, *, bus: Bus | None = None, clock: Clock | None = None
+    settings: ServiceSettings,
+    service: ServiceName,
+    *,
+    bus: Bus | None = None,
+    clock: Clock | None = None,
+    last: Told | None = None,
 ) -> AsyncIterator[Foundation]:
-    """Open what `service` stands on; `bus` and `clock` are taken as given where a caller has its own."""
+    """Open what `service` stands on; `bus` and `clock` are taken as given where a caller has its own.
+
+    `last`: what the last start was told; with it the service opens also while its database is away.
+    """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_open_database(settings, service))
+        role, last = await _role(settings, service, last)
+        database = await stack.enter_async_context(_open_database(role, settings, service, away=bool(last)))
         await stack.enter_async_context(relay_elsewhere(database))
         if bus is None:
-            bus = await stack.enter_async_context(open_bus(settings, service, role=await _role_of(database)))
+            bus = await stack.enter_async_context(open_bus(settings, service, role=role))
         keys = KeyCache(
             PostgresKeys(database),
             ttl_seconds=settings.auth_cache_seconds,
@@ -94,12 +113,27 @@ async def open_foundation(
             clock=clock,
         )
         stack.push_async_callback(keys.close)
-        yield Foundation(database, bus, keys, clock)
+        yield Foundation(database, bus, keys, clock, role, last)
+
+
+async def _role(
+    settings: ServiceSettings, service: ServiceName, last: Told | None
+) -> tuple[str | None, Told | None]:
+    """Return the role that the server tells; where it is away that of the last start, and that itself."""
+    try:
+        return await checked_role(settings.database(), service), None
+    except Exception as away:
+        if last is None or not is_transient(away):
+            raise
+        log.warning("service.starts_without_database", service=service, error_type=type(away).__name__)
+        return last.role, last
 
 
 @asynccontextmanager
-async def _open_database(settings: ServiceSettings, service: ServiceName) -> AsyncIterator[Database]:
-    database = await open_database(settings, service)
+async def _open_database(
+    role: str | None, settings: ServiceSettings, service: ServiceName, *, away: bool
+) -> AsyncIterator[Database]:
+    database = await open_database_as(role, settings, service, away=away)
     try:
         yield database
     finally:
@@ -107,10 +141,3 @@ async def _open_database(settings: ServiceSettings, service: ServiceName) -> Asy
             await asyncio.wait_for(database.pool.close(), CLOSE_SECONDS)
         except TimeoutError:
             database.pool.terminate()
-
-
-async def _role_of(database: Database) -> str | None:
-    """Return the role under which the service works, None in an installation with one role."""
-    async with database.connection() as connection:
-        role: str | None = await connection.fetchval("SELECT nullif(current_setting('role'), 'none')")
-        return role

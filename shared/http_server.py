@@ -59,13 +59,13 @@ class ApiServer:
 
 
 @asynccontextmanager
-async def answering_meanwhile(listener: socket.socket) -> AsyncIterator[None]:
-    """While open, whoever asks at `listener` hears 503, as soon as that takes longer than a usual start.
+async def answering_meanwhile(listener: socket.socket, app: ASGIApp = not_yet) -> AsyncIterator[None]:
+    """While open, `app` answers at `listener` (503 by default), once that takes longer than a usual start.
 
     The socket is another process's too, or was open before: without this its clients would hear nothing.
     """
     over = asyncio.Event()
-    answering = asyncio.create_task(_answer(listener, over))
+    answering = asyncio.create_task(_answer(listener, app, over))
     try:
         yield
     finally:
@@ -73,9 +73,9 @@ async def answering_meanwhile(listener: socket.socket) -> AsyncIterator[None]:
         await answering
 
 
-async def _answer(listener: socket.socket, over: asyncio.Event) -> None:
+async def _answer(listener: socket.socket, app: ASGIApp, over: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(over.wait(), SILENT_SECONDS)
     if not over.is_set():
         # A copy: the server closes the sockets it was given.
-        await ApiServer(not_yet, listener.dup()).run(over)
+        await ApiServer(app, listener.dup()).run(over)

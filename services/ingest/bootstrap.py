@@ -42,6 +42,7 @@ from shared.bus.port import Bus
 from shared.clock import Clock
 from shared.db.database import Database
 from shared.foundation import Foundation, open_foundation, writable
+from shared.last_start import LastStart, Told
 from shared.outbox.relay import Relay
 from shared.runtime import RoleName, Runner, WiredService
 from shared.spool.drain import Drainer, NotYet
@@ -61,10 +62,13 @@ async def wire(
     settings: IngestSettings, *, bus: Bus | None = None, clock: Clock | None = None
 ) -> AsyncIterator[WiredService]:
     """Open ingest; it closes when the block ends. `bus` is opened from the settings where none is given."""
-    async with open_foundation(settings, "ingest", bus=bus, clock=clock) as ground:
+    memory = LastStart(settings.data_dir / "ingest-last-start.json")
+    last = memory.read() if settings.spool else None
+    async with open_foundation(settings, "ingest", bus=bus, clock=clock, last=last) as ground:
         configs = PostgresSourceConfigs(ground.database)
-        default = DEFAULT_SOURCES.read_text(encoding="utf-8")
-        await configs.install_default(version_of(default), default)
+        told = ground.last or await _ask(ground, configs)
+        if ground.last is None:
+            memory.write(told)
         quarantine = PostgresQuarantine(
             ground.database, outbox_kept=OUTBOX_KEPT, receipts_kept=timedelta(days=settings.receipt_days)
         )
@@ -72,9 +76,7 @@ async def wire(
         sources = CurrentSources(configs, last_good=last_good)
         shape = Shape(settings.max_event_depth, settings.max_event_values)
         async with _ways(settings, ground, sources, shape) as ways:
-            parts = _Parts(
-                settings, ground, configs, sources, shape, quarantine, ways, await _epoch(ground.database)
-            )
+            parts = _Parts(settings, ground, configs, sources, shape, quarantine, ways, told.epoch)
             yield WiredService(
                 name="ingest",
                 api=_api(parts),
@@ -83,9 +85,12 @@ async def wire(
             )
 
 
-async def _epoch(database: Database) -> int:
-    async with database.connection() as connection:
-        return int(await connection.fetchval("SELECT platform.current_epoch()"))
+async def _ask(ground: Foundation, configs: PostgresSourceConfigs) -> Told:
+    """Install the default sources where there are none; return what a start has to know."""
+    default = DEFAULT_SOURCES.read_text(encoding="utf-8")
+    await configs.install_default(version_of(default), default)
+    async with ground.database.connection() as connection:
+        return Told(ground.role, int(await connection.fetchval("SELECT platform.current_epoch()")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,16 @@ async def open_database(
 
     Raises UnsafeServer (says what to change), or the connection's own error where the server is away.
     """
-    connection = await asyncpg.connect(settings.database(), timeout=CONNECT_SECONDS)
+    role = await checked_role(settings.database(), service)
+    return await open_database_as(role, settings, service, application=application)
+
+
+async def checked_role(url: str, service: ServiceName) -> str | None:
+    """Check the server; return the role for `service`, None in an installation with one role.
+
+    Raises as `open_database`.
+    """
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     try:
         await check_server(connection)
         role = await role_to_use(connection, service)
@@ -88,12 +97,24 @@ async def open_database(
         await connection.close()
     if role is None:
         log.warning("database.single_role", service=service)
+    return role
+
+
+async def open_database_as(
+    role: str | None,
+    settings: "ServiceSettings",
+    service: ServiceName,
+    *,
+    application: str = "",
+    away: bool = False,
+) -> Database:
+    """Open the pool under a role that is known. `away`: connect only once somebody needs it."""
     pool = await create_pool(
         settings.database(),
         service=service,
         role=role,
         application=application,
-        min_size=settings.pool_min_size,
+        min_size=0 if away else settings.pool_min_size,
         max_size=settings.pool_max_size,
         statement_timeout_ms=settings.statement_timeout_ms,
     )

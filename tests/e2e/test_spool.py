@@ -79,6 +79,25 @@ async def test_kill_9_while_the_database_stands_still_loses_nothing(leadline: Ru
     assert {place: waits["bytes"] for place, waits in status.items()} == {"activity": 0, "intake": 0}
 
 
+async def test_an_api_that_starts_while_the_database_stands_still_takes_in(leadline: RunningLeadline) -> None:
+    await well(leadline)
+    accepted = []
+    taken((await post(leadline))[1])
+    with frozen(leadline):
+        leadline.kill("api")
+
+        async def takes_in() -> bool:
+            email, heard = await post(leadline)
+            if {one.status for one in heard} != {200}:
+                return False
+            accepted.append(email)
+            return True
+
+        await eventually(takes_in, timeout_seconds=30, what="both doors open")
+    await well(leadline)
+    await all_are_leads(leadline, accepted)
+
+
 async def test_a_full_disk_is_a_503_until_there_is_room_again(
     small_spool: Path, leadline: RunningLeadline
 ) -> None:

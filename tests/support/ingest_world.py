@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +83,26 @@ async def ingest_world(
         read = await create_key(owner, name="reader", scopes=["read"])
     finally:
         await owner.close()
+    used = bus or MemoryBus(gap_every=0, repeat_every=0)
+    async with _wired(url, data_dir, used, settings) as (service, client):
+        yield IngestWorld(service, client, url, used, write.token, admin.token, read.token)
+
+
+@asynccontextmanager
+async def restarted(world: IngestWorld, data_dir: Path, **settings: Any) -> AsyncIterator[IngestWorld]:
+    """Wire ingest once more, as the next process does: the same database, files, keys and bus."""
+    async with _wired(world.url, data_dir, world.bus, settings) as (service, client):
+        yield replace(world, service=service, client=client)
+
+
+@asynccontextmanager
+async def _wired(
+    url: str, data_dir: Path, bus: Bus, settings: dict[str, Any]
+) -> AsyncIterator[tuple[WiredService, httpx2.AsyncClient]]:
     chosen = IngestSettings.model_validate(
         {"database_url": url, "data_dir": data_dir, "spool": False, **settings}
     )
-    used = bus or MemoryBus(gap_every=0, repeat_every=0)
-    async with wire(chosen, bus=used) as service:
+    async with wire(chosen, bus=bus) as service:
         transport = httpx2.ASGITransport(app=service.api)
         async with httpx2.AsyncClient(transport=transport, base_url="http://leadline.test") as client:
-            yield IngestWorld(service, client, url, used, write.token, admin.token, read.token)
+            yield service, client

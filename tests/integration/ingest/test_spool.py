@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from shared.spool.drain import waiting
 from tests.support.eventually import eventually
-from tests.support.ingest_world import IngestWorld, ingest_world
+from tests.support.ingest_world import IngestWorld, ingest_world, restarted
 
 FORM = "/v1/forms/website"
 PAGE = {"type": "page", "anonymousId": "visitor", "messageId": "m-1", "name": "Pricing"}
@@ -109,6 +109,40 @@ async def test_forms_are_taken_in_while_the_database_is_away_and_settled_afterwa
     assert [event.person.email for event in await world.outbox()].count("ada@example.com") == 2
     assert await world.is_sound()
     assert (await world.client.post(FORM, json={"email": "x@example.com"})).json()["state"] == "accepted"
+
+
+async def test_ingest_that_starts_while_its_database_is_away_takes_in_at_once(
+    database_url: str, tmp_path: Path, postgres_server: str
+) -> None:
+    async with ingest_world(database_url, tmp_path, spool=True) as opened:
+        world = await warmed(opened)
+    async with database_away(world, postgres_server), restarted(world, tmp_path, spool=True) as again:
+        assert (await again.track({"batch": [PAGE]})).json()["accepted"] == 1
+        form = await again.client.post(FORM, json={"email": "ada@example.com"})
+        assert form.json()["state"] == "spooled"
+        unknown = await again.client.post(
+            "/v1/track", json=PAGE, headers={"authorization": "Bearer ll_nobody"}
+        )
+        assert unknown.status_code in (401, 503)
+    assert [event.message_id for event in world.appended()] == [PAGE["messageId"]]
+    async with restarted(world, tmp_path, spool=True):
+
+        async def settled() -> bool:
+            return form.json()["submission_id"] in await receipts(world)
+
+        await eventually(settled, timeout_seconds=20, what="the receipt")
+
+
+async def test_without_a_spool_or_an_earlier_start_nothing_opens_before_the_database(
+    database_url: str, tmp_path: Path, postgres_server: str
+) -> None:
+    async with ingest_world(database_url, tmp_path, spool=True) as opened:
+        world = await warmed(opened)
+    async with database_away(world, postgres_server):
+        for folder, spool in ((tmp_path, False), (tmp_path / "new", True)):
+            with pytest.raises(asyncpg.PostgresError):
+                async with restarted(world, folder, spool=spool):
+                    pass
 
 
 async def test_a_form_was_received_when_it_came_and_not_when_it_was_settled(
