@@ -108,6 +108,8 @@ class FaultLine:
                     await asyncio.sleep(LOOK_SECONDS)
                 while self._state == "trickle" and data:
                     writer.write(data[:1])
+                    # Raises where the other end has gone.
+                    await writer.drain()
                     data = data[1:]
                     await asyncio.sleep(TRICKLE_SECONDS)
                 writer.write(data)
