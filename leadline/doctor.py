@@ -51,7 +51,7 @@ async def check_installation(database_url: str) -> list[Check]:
             checks = [await _version(connection), *await _durability(connection)]
             migrations = await _migrations(database_url)
             checks.append(migrations)
-            if migrations.status == "ok":
+            if migrations.status != "failed":
                 for check in AFTER_MIGRATIONS:
                     checks += await check(connection)
                 async with opened_bus(database_url) as bus:
