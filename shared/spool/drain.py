@@ -63,16 +63,25 @@ class Drainer:
         self._look_seconds = look_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Drain until `stop`; a fault of the disk or of ours is logged, and tried again."""
-        _release_held(self._spool.directory)
+        """Drain until `stop`; a fault of the disk or of ours is logged, and tried again.
+
+        Nothing but `stop` ends it: what it does not bring on stays where it is.
+        """
+        released = False
         while not stop.is_set():
             try:
+                if not released:
+                    _release_held(self._spool.directory)
+                    released = True
                 await self.turn()
             except NotYet as away:
                 log.info("spool_waits", place=self._place, reason=str(away))
             except Exception:
                 log.exception("spool_not_drained", place=self._place)
-            self._show()
+            try:
+                self._show()
+            except OSError as unseen:
+                log.warning("spool_not_seen", place=self._place, error_type=type(unseen).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._look_seconds)
 
@@ -89,7 +98,7 @@ class Drainer:
 
     async def _drain_all(self) -> int:
         arrived = 0
-        for path in _files(self._spool.directory):
+        for _, path in _files(self._spool.directory):
             with _taken(path) as file:
                 if file is not None:
                     arrived += await self._drain(path, file)
@@ -143,8 +152,9 @@ class Waiting:
 
 def waiting(directory: Path) -> Waiting:
     """Return what waits under `directory`, whoever wrote it; nothing where there is no such folder."""
-    ages = [time.time() - path.stat().st_mtime for path in _files(directory)]
-    return Waiting(size(directory), round(max(ages, default=0.0), 1), size(directory, HELD_SUFFIX))
+    found = _files(directory)
+    oldest = time.time() - found[0][0] / 1e9 if found else 0.0
+    return Waiting(size(directory), round(max(oldest, 0.0), 1), size(directory, HELD_SUFFIX))
 
 
 def _forget(path: Path) -> None:
@@ -179,13 +189,16 @@ def _batches(file: BinaryIO) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _files(directory: Path) -> list[Path]:
-    """Return the spool files, the oldest first; names say nothing, times are close enough."""
+def _files(directory: Path) -> list[tuple[int, Path]]:
+    """Return when each spool file was last written to (ns), and the file, the oldest first.
+
+    Names say nothing, times are close enough. Others drain too: a file may be gone by the time it is used.
+    """
     found = []
     for path in directory.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError):
             found.append((path.stat().st_mtime_ns, path))
-    return [path for _, path in sorted(found)]
+    return sorted(found)
 
 
 @contextmanager

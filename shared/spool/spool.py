@@ -42,13 +42,17 @@ class OpenFile:
 
     def __init__(self, directory: Path, suffix: str = SUFFIX) -> None:
         self.path = directory / f"{uuid.uuid4().hex}{suffix}"
-        self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        new = self.path.with_suffix(".new")
+        self._descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
+            # Locked before it has the name by which others take it.
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            new.rename(self.path)
             sync_directory(directory)
         except OSError:
             self.close()
-            self.path.unlink(missing_ok=True)
+            for path in (new, self.path):
+                path.unlink(missing_ok=True)
             raise
         self.size = 0
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import errno
+import fcntl
 import io
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.spool import drain
 from shared.spool.drain import Drainer, NotYet, waiting
 from shared.spool.frames import Entry, packed, read_entries
 from shared.spool.spool import OpenFile, Spool, SpoolUnavailable, open_spool, size
@@ -223,6 +226,59 @@ async def test_while_the_place_is_away_there_is_one_file_and_not_one_a_look(tmp_
     place.away = False
     assert await a_drainer(spool, place).turn() == 6
     assert place.arrived == [str(number).encode() for number in range(6)]
+    await spool.close()
+
+
+async def test_nobody_can_take_a_file_between_its_making_and_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    lock = fcntl.flock
+
+    def look_first(descriptor: int, operation: int) -> None:
+        seen.extend(path.name for path in tmp_path.glob("*.spool"))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr("shared.spool.spool.fcntl.flock", look_first)
+    spool = Spool(tmp_path)
+    await spool.append(numbered(1))
+    assert seen == []
+    await spool.close()
+
+
+async def test_a_file_that_another_process_drains_meanwhile_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        OpenFile(tmp_path).close()
+    look = drain._files
+
+    def one_is_gone_afterwards(directory: Path) -> Any:
+        found = look(directory)
+        next(iter(directory.glob("*.spool"))).unlink()
+        return found
+
+    monkeypatch.setattr(drain, "_files", one_is_gone_afterwards)
+    assert waiting(tmp_path).oldest_seconds >= 0
+    assert files(tmp_path) == 2
+
+
+async def test_a_drainer_that_cannot_look_goes_on_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, spool, looks = Place(), Spool(tmp_path), list[int]()
+    await spool.append(numbered(2))
+
+    def refuse(directory: Path) -> Any:
+        looks.append(1)
+        raise PermissionError(errno.EACCES, "for a moment")
+
+    monkeypatch.setattr(drain, "waiting", refuse)
+    stop = asyncio.Event()
+    running = asyncio.create_task(a_drainer(spool, place).run(stop))
+    await eventually(lambda: len(looks) > 2 and len(place.arrived) == 2, what="all, and looks afterwards")
+    stop.set()
+    await running
     await spool.close()
 
 
