@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import math
 import os
 import shutil
 import signal
@@ -206,7 +207,9 @@ class Standalone:
             ]
             try:
                 await storage.start()
-                await self._prepare(storage.url, keys, stop)
+                await self._prepare(storage.url, keys)
+                if not await self._prepare_bus(stop):
+                    tasks.append(asyncio.create_task(self._prepare_bus_later(stop)))
                 pipes.open_gate()
                 tasks.append(asyncio.create_task(storage.keep_running(stop, self._say)))
                 await self._wait_ready(url, stop, tasks)
@@ -250,7 +253,7 @@ class Standalone:
         self._children = {spec.name: Child(spec, pipes, self._say) for spec in specs}
         return list(self._children.values())
 
-    async def _prepare(self, database_url: str, keys: FirstKeys, stop: asyncio.Event) -> None:
+    async def _prepare(self, database_url: str, keys: FirstKeys) -> None:
         """Check the server, bring the database to the newest revision, store the first keys."""
         async with administrator(database_url) as connection:
             try:
@@ -260,7 +263,6 @@ class Standalone:
             behind = await has_pending(connection)
         if behind:
             await asyncio.to_thread(_upgrade, database_url)
-        await prepare_bus(self._say, stop)
         async with administrator(database_url) as connection:
             await store_keys(connection, keys)
             if not await roles_usable(connection):
@@ -269,6 +271,26 @@ class Standalone:
                     "the services share one database role; an administrator gives them their own with\n"
                     f"{roles_sql(user)}\nthen `leadline db upgrade` puts the walls up"
                 )
+
+    async def _prepare_bus(self, stop: asyncio.Event) -> bool:
+        """Create what topics are missing; return whether the bus was there, or raise CannotStart.
+
+        Where Leadline has run before it starts without: the doors are to take in, over the spool.
+        """
+        first = read_running(self._options.data_dir) is None
+        try:
+            await prepare_bus(self._say, stop, patience_seconds=BUS_PATIENCE_SECONDS if first else 0.0)
+        except CannotStart as away:
+            if first:
+                raise
+            self._say(f"{away}; starting without it, tracking waits in the spool")
+            return False
+        return True
+
+    async def _prepare_bus_later(self, stop: asyncio.Event) -> None:
+        await prepare_bus(lambda _: None, stop, patience_seconds=math.inf)
+        if not stop.is_set():
+            self._say(f"{describe(settings_of_bus())} is there")
 
     async def _listener(self, stop: asyncio.Event) -> socket.socket:
         before = read_running(self._options.data_dir)

@@ -1,8 +1,10 @@
 """How far a service is behind on the topics it reads."""
 
+import asyncio
 from collections.abc import Sequence
 
-from shared.bus.port import Bus, BusUnavailable
+from shared.bus.heads import heads_if_told
+from shared.bus.port import Bus
 from shared.db.database import Database
 
 
@@ -18,13 +20,13 @@ async def lag(database: Database, bus: Bus, group: str, topics: Sequence[str]) -
             group,
         )
     reached = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-    return {topic: await _behind(bus, topic, reached) for topic in topics}
+    behind = await asyncio.gather(*(_behind(bus, topic, reached) for topic in topics))
+    return dict(zip(topics, behind, strict=True))
 
 
 async def _behind(bus: Bus, topic: str, reached: dict[tuple[str, int], int]) -> int | None:
-    try:
-        heads = await bus.heads(topic)
-    except BusUnavailable:
+    heads = await heads_if_told(bus, topic)
+    if heads is None:
         return None
     return sum(
         max(0, end - reached.get((topic, place.number), start)) for place, (start, end) in heads.items()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from services.ingest.adapters.postgres_quarantine import PostgresQuarantine
-from shared.bus.port import Bus, BusUnavailable
+from shared.bus.heads import heads_if_told
+from shared.bus.port import Bus
 from shared.contracts.topics import ACTIVITY
 from shared.runtime import Finding
 from shared.spool.drain import Waiting, waiting
@@ -50,9 +51,8 @@ class IngestViews:
         }
 
     async def _activity(self) -> Mapping[str, int | bool]:
-        try:
-            heads = await self._bus.heads(ACTIVITY.name)
-        except BusUnavailable:
+        heads = await heads_if_told(self._bus, ACTIVITY.name)
+        if heads is None:
             return {"available": False}
         return {
             "available": True,

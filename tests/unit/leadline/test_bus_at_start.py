@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from leadline import standalone
-from leadline.standalone import CannotStart, prepare_bus
+from leadline.runtime_file import Running, write_running
+from leadline.standalone import CannotStart, Options, Standalone, prepare_bus
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import BusUnavailable
 
@@ -54,6 +56,26 @@ async def test_whoever_is_stopped_meanwhile_waits_no_longer(monkeypatch: pytest.
     put(Cluster(away=float("inf")), monkeypatch)
     stop = asyncio.Event()
     await prepare_bus(lambda _: stop.set(), stop)
+
+
+async def test_who_has_run_before_starts_without_and_hears_when_they_are_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cluster, said, stop = put(Cluster(away=3), monkeypatch), list[str](), asyncio.Event()
+    write_running(tmp_path, Running("http://127.0.0.1:1", {}, "postgresql://nowhere"))
+    leadline = Standalone(Options(tmp_path, "127.0.0.1", 0), say=said.append)
+    assert not await leadline._prepare_bus(stop)
+    assert cluster.tries == 1
+    await leadline._prepare_bus_later(stop)
+    assert cluster.tries == 4
+    assert ["starting without" in said[0], "is there" in said[1], len(said)] == [True, True, 2]
+
+
+async def test_the_first_start_waits_for_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cluster = put(Cluster(away=2), monkeypatch)
+    leadline = Standalone(Options(tmp_path, "127.0.0.1", 0), say=lambda _: None)
+    assert await leadline._prepare_bus(asyncio.Event())
+    assert cluster.tries == 3
 
 
 async def test_on_postgres_there_is_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
