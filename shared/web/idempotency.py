@@ -93,13 +93,13 @@ async def _claim(tx: Transaction, ticket: Ticket) -> bool:
             ticket.request_hash,
         )
     except asyncpg.LockNotAvailableError:
-        raise Problem(
-            409,
-            "idempotency_key_in_use",
-            "The first request with this key still runs.",
-            headers={"retry-after": "1"},
-        ) from None
+        raise _in_use() from None
     return claimed is not None
+
+
+def _in_use() -> Problem:
+    detail = "The first request with this key still runs."
+    return Problem(409, "idempotency_key_in_use", detail, headers={"retry-after": "1"})
 
 
 async def _replay(tx: Transaction, ticket: Ticket) -> Answer:
@@ -109,7 +109,7 @@ async def _replay(tx: Transaction, ticket: Ticket) -> Answer:
         ticket.scope_key,
     )
     if row is None or row["status"] is None:
-        raise Problem(409, "idempotency_key_in_use", "The first request with this key still runs.")
+        raise _in_use()
     if row["request_hash"] != ticket.request_hash:
         raise Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another body before.")
     return Answer(row["status"], bytes(row["body"]), row["content_type"])
