@@ -105,8 +105,7 @@ class Standalone:
         elif victim in self._second:
             self._second.again(victim)
         elif victim in self.hosts:
-            for name in self.hosts[victim]:
-                self._second.again(name)
+            self._second.all_again(self.hosts[victim])
         elif victim == "up":
             self._running.process.wait(STOP_SECONDS)
             self._running.start_again()
@@ -233,9 +232,10 @@ class Apart:
             self.brokers.tend()
         elif victim == "postgres":
             eventually_sync(self._start_server, timeout_seconds=BACK_SECONDS, what="the server starts")
+        elif victim in self.hosts:
+            self._started.all_again(self.hosts[victim])
         else:
-            for name in self.hosts.get(victim, (victim,)):
-                self._started.again(name)
+            self._started.again(victim)
 
     def tend(self) -> None:
         """Start again what has ended by itself: crash-only processes count on it."""

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,6 +76,12 @@ class Started:
                 pass_fds=(self._pipe,),
                 env=environment() | self._environment(data_dir) | dict(variables),
             )
+
+    def all_again(self, names: Iterable[str]) -> None:
+        """Start those that have ended; a second blow may have had one of them started already."""
+        for name in names:
+            if not self.live(name):
+                self.again(name)
 
     def _environment(self, data_dir: Path) -> dict[str, str]:
         return self._variables | {
