@@ -12,7 +12,7 @@ import asyncpg
 from leadline.first_keys import administrator
 from leadline.follow import opened_bus
 from services.ingest.adapters.views import spooled
-from shared.bus.choice import kafka_options, settings_of_bus
+from shared.bus.choice import describe, kafka_options, settings_of_bus
 from shared.bus.port import Bus, BusUnavailable, UnknownTopic
 from shared.contracts.topics import TOPICS, ServiceName, Topic, consumer_group
 from shared.db import migrate
@@ -139,6 +139,11 @@ async def _clock(connection: Connection) -> list[Check]:
 
 async def _bus(connection: Connection, bus: Bus) -> list[Check]:
     checks: list[Check] = []
+    try:
+        if strangers := await _of_another_log(connection, (await bus.identity()).cluster):
+            return [strangers]
+    except BusUnavailable as away:
+        return [Check("bus", "reachable", "failed", f"it does not answer ({away})", "is it up?")]
     for topic in TOPICS:
         try:
             heads = {place.number: end for place, (_, end) in (await bus.heads(topic.name)).items()}
@@ -149,6 +154,21 @@ async def _bus(connection: Connection, bus: Bus) -> list[Check]:
             continue
         checks += [await _reader(connection, topic, service, heads) for service in topic.consumers]
     return checks
+
+
+async def _of_another_log(connection: Connection, cluster: str) -> Check | None:
+    """Return a finding where the services read another log than the one that the settings here name."""
+    readers = {service for topic in TOPICS for service in topic.consumers}
+    for service in sorted(readers):
+        row = await connection.fetchrow(
+            f"SELECT cluster_id FROM {service}.consumer_position WHERE cluster_id <> $1 LIMIT 1", cluster
+        )
+        if row is not None:
+            detail = f"{service} reads the log of cluster {row['cluster_id']}, and this is {cluster}"
+            here = describe(settings_of_bus())
+            fix = f"set LEADLINE_BUS and LEADLINE_KAFKA_... as for the services; here the bus is {here}"
+            return Check("bus", "log", "failed", detail, fix)
+    return None
 
 
 async def _cluster() -> list[Check]:

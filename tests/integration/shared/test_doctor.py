@@ -1,0 +1,36 @@
+"""The doctor names what is wrong with an installation, and goes on to the rest where it can."""
+
+import asyncpg
+
+from leadline.doctor import check_installation
+from shared.contracts.topics import ACTIVITY, consumer_group
+
+
+async def checks(url: str) -> dict[str, tuple[str, str]]:
+    return {check.name: (check.status, check.detail) for check in await check_installation(url)}
+
+
+async def test_a_good_installation_has_no_failed_check(database_url: str) -> None:
+    found = await checks(database_url)
+    # A fresh database has no keys yet, which is a warning.
+    assert "failed" not in {status for status, _ in found.values()}
+    assert found[f"{ACTIVITY.name} -> scoring"][1].startswith("0 behind")
+
+
+async def test_a_doctor_on_another_bus_than_the_services_says_so(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO scoring.consumer_position"
+            " (consumer_group, topic, partition, epoch, next_offset, cluster_id, topic_id)"
+            " VALUES ($1, $2, 0, 1, 100, 'a-kafka', 'its-id')",
+            consumer_group("scoring"),
+            ACTIVITY.name,
+        )
+    finally:
+        await connection.close()
+    found = await checks(database_url)
+    status, detail = found["log"]
+    assert status == "failed"
+    assert "a-kafka" in detail
+    assert f"{ACTIVITY.name} -> scoring" not in found
