@@ -135,7 +135,7 @@ def test_the_commands_log_on_by_the_settings(
     assert run(["topics", "create"]) == 0
     assert "commands.leadline.activity" in capsys.readouterr().out
     assert run(["topics", "check"]) == CHECK_FAILED
-    assert "has 1 copy" in capsys.readouterr().out
+    assert ": 1 copy;" in capsys.readouterr().out
     assert run(["topics", "lag"]) == 0
     monkeypatch.setenv("LEADLINE_KAFKA_PASSWORD", "another")
     assert run(["topics", "check"]) == UNREACHABLE
