@@ -11,6 +11,7 @@ import asyncpg
 
 from leadline.first_keys import administrator
 from leadline.follow import opened_bus
+from leadline.same_log import another_log
 from services.ingest.adapters.views import spooled
 from shared.bus.choice import describe, kafka_options, settings_of_bus
 from shared.bus.port import Bus, BusUnavailable, UnknownTopic
@@ -158,17 +159,12 @@ async def _bus(connection: Connection, bus: Bus) -> list[Check]:
 
 async def _of_another_log(connection: Connection, cluster: str) -> Check | None:
     """Return a finding where the services read another log than the one that the settings here name."""
-    readers = {service for topic in TOPICS for service in topic.consumers}
-    for service in sorted(readers):
-        row = await connection.fetchrow(
-            f"SELECT cluster_id FROM {service}.consumer_position WHERE cluster_id <> $1 LIMIT 1", cluster
-        )
-        if row is not None:
-            detail = f"{service} reads the log of cluster {row['cluster_id']}, and this is {cluster}"
-            here = describe(settings_of_bus())
-            fix = f"set LEADLINE_BUS and LEADLINE_KAFKA_... as for the services; here the bus is {here}"
-            return Check("bus", "log", "failed", detail, fix)
-    return None
+    detail = await another_log(connection, cluster)
+    if detail is None:
+        return None
+    here = describe(settings_of_bus())
+    fix = f"set LEADLINE_BUS and LEADLINE_KAFKA_... as for the services; here the bus is {here}"
+    return Check("bus", "log", "failed", detail, fix)
 
 
 async def _cluster() -> list[Check]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from leadline.children import Child, ChildSpec, Pipes
 from leadline.first_keys import FirstKeys, administrator, kept_keys, store_keys
 from leadline.runtime_file import read_running
+from leadline.same_log import another_log
 from shared.bus.choice import describe, kafka_options, settings_of_bus
 from shared.bus.port import BusUnavailable
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
@@ -145,6 +146,25 @@ async def prepare_bus(
             await asyncio.wait_for(stop.wait(), BUS_LOOK_SECONDS)
 
 
+async def check_log(database_url: str) -> None:
+    """Raise CannotStart where the services have read another log than the one that the settings name."""
+    from leadline.follow import opened_bus
+
+    try:
+        async with opened_bus(database_url) as bus:
+            log = await bus.identity()
+    except BusUnavailable:
+        # Gone again this moment. Whoever reads it looks at its identity too.
+        return
+    async with administrator(database_url) as connection:
+        detail = await another_log(connection, log.cluster)
+    if detail is not None:
+        raise CannotStart(
+            f"{detail}: what was taken in on one bus is not on another",
+            f"set LEADLINE_BUS as before (now it is {describe(settings_of_bus())}), or another --data-dir",
+        )
+
+
 def metrics_folder(data_dir: Path) -> Path:
     """Return where the processes count together, so that the api's `/metrics` tells of all of them.
 
@@ -208,7 +228,9 @@ class Standalone:
             try:
                 await storage.start()
                 await self._prepare(storage.url, keys)
-                if not await self._prepare_bus(stop):
+                if await self._prepare_bus(stop):
+                    await check_log(storage.url)
+                else:
                     tasks.append(asyncio.create_task(self._prepare_bus_later(stop)))
                 pipes.open_gate()
                 tasks.append(asyncio.create_task(storage.keep_running(stop, self._say)))

@@ -1,8 +1,10 @@
 """The doctor names what is wrong with an installation, and goes on to the rest where it can."""
 
 import asyncpg
+import pytest
 
 from leadline.doctor import check_installation
+from leadline.standalone import CannotStart, check_log
 from shared.contracts.topics import ACTIVITY, consumer_group
 
 
@@ -18,6 +20,23 @@ async def test_a_good_installation_has_no_failed_check(database_url: str) -> Non
 
 
 async def test_a_doctor_on_another_bus_than_the_services_says_so(database_url: str) -> None:
+    await read_a_kafka(database_url)
+    found = await checks(database_url)
+    status, detail = found["log"]
+    assert status == "failed"
+    assert "a-kafka" in detail
+    assert f"{ACTIVITY.name} -> scoring" not in found
+
+
+async def test_nothing_starts_on_another_bus_than_before(database_url: str) -> None:
+    await check_log(database_url)
+    await read_a_kafka(database_url)
+    with pytest.raises(CannotStart, match="a-kafka"):
+        await check_log(database_url)
+
+
+async def read_a_kafka(database_url: str) -> None:
+    """Let scoring have read a log that is not that of PostgreSQL."""
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(
@@ -29,8 +48,3 @@ async def test_a_doctor_on_another_bus_than_the_services_says_so(database_url: s
         )
     finally:
         await connection.close()
-    found = await checks(database_url)
-    status, detail = found["log"]
-    assert status == "failed"
-    assert "a-kafka" in detail
-    assert f"{ACTIVITY.name} -> scoring" not in found
