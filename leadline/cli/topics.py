@@ -1,7 +1,7 @@
 """`leadline topics`: the registry's topics on Apache Kafka."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,12 +19,27 @@ app = group()
 
 
 @app.command("create")
-def create(as_json: AsJson = False) -> None:
+def create(
+    copies: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Copies of each topic, for good; else one a broker that is there, at most 3."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Create the topics that the cluster does not have yet; those that exist are left as they are."""
-    from shared.bus.kafka import topics
+    from shared.bus.kafka import survey, topics
 
-    made = _ask(topics.create(_options()))
-    show({"created": list(made)}, as_json=as_json)
+    options = _options()
+    try:
+        made = _ask(topics.create(options, copies=copies))
+    except topics.CannotCreate as refused:
+        raise CommandFailed(
+            f"Kafka refuses a topic: {refused}", CHECK_FAILED, "may this user create topics?"
+        ) from refused
+    problems = survey.problems(options, _ask(survey.survey(options)))
+    show({"created": list(made), "problems": list(problems)}, as_json=as_json)
 
 
 @app.command("check")

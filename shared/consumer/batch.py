@@ -69,4 +69,5 @@ def describe(fault: BaseException) -> str:
     frames = traceback.extract_tb(fault.__traceback__)
     place = f" at {frames[-1].name}:{frames[-1].lineno}" if frames else ""
     state = getattr(fault, "sqlstate", None)
-    return f"{type(fault).__name__}{f' {state}' if state else ''}{place}"
+    cause = f" from {type(fault.__cause__).__name__}" if fault.__cause__ else ""
+    return f"{type(fault).__name__}{f' {state}' if state else ''}{place}{cause}"

@@ -17,6 +17,7 @@ import httpx2
 import psutil
 
 from tests.support.eventually import eventually_sync
+from tests.support.freezing import freeze
 
 START_SECONDS = 90.0
 STOP_SECONDS = 40.0
@@ -192,11 +193,11 @@ def frozen(leadline: RunningLeadline) -> Iterator[None]:
     """Freeze the database server and all its sessions for the block."""
     postmaster = leadline.postgres()
     # The first process first: it makes no others any more.
-    postmaster.suspend()
+    freeze(postmaster)
     processes = [postmaster, *postmaster.children()]
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            process.suspend()
+            freeze(process)
     try:
         yield
     finally:

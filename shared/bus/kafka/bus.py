@@ -1,9 +1,9 @@
 """The port's `Bus` on Apache Kafka."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -11,12 +11,12 @@ from shared.bus.group_commit import GroupCommit
 from shared.bus.kafka.cluster import Cluster
 from shared.bus.kafka.ending import end_consumer, start
 from shared.bus.kafka.faults import in_time
+from shared.bus.kafka.member import record_of
 from shared.bus.kafka.options import CALL_SECONDS, KafkaOptions
 from shared.bus.kafka.producer import Appender
-from shared.bus.kafka.subscription import KafkaSubscription, join, record_of
+from shared.bus.kafka.subscription import KafkaSubscription
 from shared.bus.kafka.survey import problems, survey
 from shared.bus.port import (
-    BusUnavailable,
     LogIdentity,
     OffsetOutOfRange,
     Outgoing,
@@ -26,6 +26,8 @@ from shared.bus.port import (
     UnknownTopic,
 )
 from shared.contracts.topics import TOPICS
+
+ResultT = TypeVar("ResultT")
 
 LOOK_MS = 500
 # A request to the brokers costs as much as twenty messages in it, so that a crowd is gathered for so long.
@@ -43,6 +45,7 @@ class KafkaBus:
         self._partitions: dict[str, int] = {}
         self._reader: Any = None
         self._reading = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
         self._members: set[KafkaSubscription] = set()
         self._problems: Sequence[str] = ()
 
@@ -59,7 +62,8 @@ class KafkaBus:
         for topic in topics:
             await self._partition_count(topic)
         self._members = {one for one in self._members if not one.ended}
-        subscription = await join(self.options, group, topics, member, self.heads)
+        subscription = KafkaSubscription(self.options, group, topics, member, self.heads)
+        await subscription.join()
         self._members.add(subscription)
         return subscription
 
@@ -67,7 +71,8 @@ class KafkaBus:
         """Return the cluster's id and the topics' ids."""
         found = await self._cluster.describe([self.options.topic(topic.name) for topic in TOPICS])
         names = {self.options.topic(topic.name): topic.name for topic in TOPICS}
-        self._partitions = {names[name]: topic.partitions for name, topic in found.topics.items()}
+        # One that the broker asked has not heard of yet is not gone.
+        self._partitions |= {names[name]: topic.partitions for name, topic in found.topics.items()}
         return LogIdentity(
             found.cluster, {names[name]: topic.topic_id for name, topic in found.topics.items()}
         )
@@ -81,7 +86,7 @@ class KafkaBus:
             reader = await self._started_reader()
             return await reader.beginning_offsets(places), await reader.end_offsets(places)
 
-        firsts, ends = await self._look(look())
+        firsts, ends = await self._look(look)
         return {Partition(topic, place.partition): (firsts[place], ends[place]) for place in places}
 
     async def browse(self, place: Partition, position: int, *, max_records: int) -> Sequence[Record]:
@@ -104,7 +109,7 @@ class KafkaBus:
                     break
             return ()
 
-        return [record_of(place, record) for record in await self._look(look())]
+        return [record_of(place, record) for record in await self._look(look)]
 
     async def maintain(self) -> Sequence[str]:
         """Return what has come to be wrong with the topics; the cluster keeps them by itself."""
@@ -119,7 +124,9 @@ class KafkaBus:
         for member in self._members:
             await member.leave()
         await self._appender.close()
-        await self._drop_reader()
+        self._drop_reader()
+        if self._ending:
+            await asyncio.wait(self._ending)
         await self._cluster.close()
 
     async def _partition_count(self, topic: str) -> int:
@@ -146,19 +153,25 @@ class KafkaBus:
             self._reader = reader
         return self._reader
 
-    async def _look(self, work: Any) -> Any:
-        """One look at a time: the reader has one assignment. A reader that failed is made anew."""
+    async def _look(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """One look at a time, since the reader has one assignment; the wait for it counts too."""
+        return await in_time(self._look_alone(work))
+
+    async def _look_alone(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
         async with self._reading:
             try:
-                return await in_time(work)
-            except BusUnavailable:
-                await self._drop_reader()
+                return await work()
+            except BaseException:
+                # Failed or cut short, in whatever state that has left it: the next look makes one anew.
+                self._drop_reader()
                 raise
 
-    async def _drop_reader(self) -> None:
+    def _drop_reader(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
-            await end_consumer(reader)
+            task = asyncio.create_task(end_consumer(reader))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
 
 async def _gather() -> None:

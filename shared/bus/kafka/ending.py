@@ -57,7 +57,7 @@ async def end_client(client: Any) -> None:
 
 
 async def _within(seconds: float, work: Awaitable[Any]) -> bool:
-    """Return whether it came to its end by itself, well or not.
+    """Return whether it came to a good end by itself; what is left after another one is closed by force.
 
     The library's `stop` may raise the cancellation of a task that it has cancelled itself, in the middle of
     its work. That is none of ours, and must not look like it to whoever waits here.
@@ -72,8 +72,6 @@ async def _within(seconds: float, work: Awaitable[Any]) -> bool:
     if not ending.done() or ending.cancelled():
         return False
     fault = ending.exception()
-    if isinstance(fault, TimeoutError):
-        return False
     if fault is not None and not isinstance(fault, (KafkaError, OSError)):
         raise fault
-    return True
+    return fault is None

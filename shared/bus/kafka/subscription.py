@@ -1,218 +1,63 @@
-"""One member of a group on Kafka: the group deals the partitions, the positions are the consumer's own."""
+"""The port's `Subscription` on Kafka: a membership, and another one whenever that has come to grief."""
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-)
-
-from shared.bus.kafka.ending import end_consumer, start
-from shared.bus.kafka.faults import in_time
+from shared.bus.kafka.member import Member, join
 from shared.bus.kafka.options import KafkaOptions
-from shared.bus.port import BusUnavailable, Fetched, OffsetOutOfRange, Partition, Record
-
-# How often the cluster is told the group's offsets, for displays of lag; nothing here reads them.
-TELL_SECONDS = 5.0
-
-
-class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
-    """Notes what was dealt; the library swallows exceptions here, so nothing that may fail is done."""
-
-    def __init__(self) -> None:
-        self.assigned: frozenset[TopicPartition] = frozenset()
-        self.generation = 0
-        self.changed = asyncio.Event()
-        self.consumer: Any = None
-
-    def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 the library's name
-        self._note(frozenset())
-
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        # Nothing may be fetched before the consumer has said from where: not at a committed offset either.
-        for place in assigned:
-            self.consumer.seek(place, 0)
-        self.consumer.pause(*assigned)
-        self._note(frozenset(assigned))
-
-    def _note(self, assigned: frozenset[TopicPartition]) -> None:
-        self.assigned = assigned
-        self.generation += 1
-        self.changed.set()
+from shared.bus.port import BusUnavailable, Fetched, Partition
 
 
 class KafkaSubscription:
-    """The port's `Subscription`."""
+    """A member of `group` for as long as it is polled.
 
-    def __init__(self, options: KafkaOptions, consumer: Any, rebalances: Rebalances, heads: Any) -> None:
+    The library keeps a membership by tasks of its own. Where one of them ends by a fault, even a passing one
+    of the coordinator's, it is not started again, and every poll from then on gives that fault. So a member
+    that failed is left behind, and the next poll joins anew; whatever it had been dealt, the new one has only
+    once it is dealt again.
+    """
+
+    def __init__(
+        self, options: KafkaOptions, group: str, topics: Sequence[str], client: str, heads: Any
+    ) -> None:
         self._options = options
-        self._consumer = consumer
-        self._rebalances = rebalances
+        self._group = group
+        self._topics = topics
+        self._client = client
         self._heads = heads
-        self._seen = 0
-        self._assigned: frozenset[Partition] = frozenset()
-        # Where the library reads on; a partition that is not here is paused.
-        self._reading: dict[TopicPartition, int] = {}
-        self._tell_at = time.monotonic() + TELL_SECONDS
-        self._telling: asyncio.Task[None] | None = None
+        self._member: Member | None = None
         self.ended = False
 
     @property
     def assigned(self) -> frozenset[Partition]:
         """The partitions dealt to this member, as of its last poll."""
-        return self._assigned
+        return frozenset() if self._member is None else self._member.assigned
+
+    async def join(self) -> None:
+        """Become a member of the group; raise BusUnavailable."""
+        self._member = await join(self._options, self._group, self._topics, self._client, self._heads)
 
     async def poll(
         self, positions: Mapping[Partition, int], *, max_records: int, timeout_seconds: float
     ) -> Sequence[Fetched]:
-        """Take over what was dealt, seek, pause and resume as asked, then fetch."""
-        if self._rebalances.generation != self._seen:
-            self._take_over()
+        """Return what lies at `positions`, joining anew where the last poll failed."""
+        if self._member is None:
+            await self.join()
             return ()
-        self._aim(positions)
-        self._tell(positions)
-        self._rebalances.changed.clear()
-        if self._rebalances.generation != self._seen:
-            return ()
-        found = await self._fetch(max_records, timeout_seconds)
-        if self._rebalances.generation != self._seen:
-            # What came may be of a partition that is another's now; it lies before nobody's position.
-            self._take_over()
-            return ()
-        return self._parts(found)
+        try:
+            return await self._member.poll(
+                positions, max_records=max_records, timeout_seconds=timeout_seconds
+            )
+        except BusUnavailable:
+            await self._drop()
+            raise
 
     async def leave(self) -> None:
         """Leave the group, so that the others need not wait for the session to end. Done once."""
-        self._assigned = frozenset()
-        if self.ended:
-            return
         self.ended = True
-        if self._telling is not None:
-            self._telling.cancel()
-        await end_consumer(self._consumer)
+        await self._drop()
 
-    def _take_over(self) -> None:
-        self._seen = self._rebalances.generation
-        self._reading.clear()
-        self._assigned = frozenset(
-            self._options.place(place.topic, place.partition) for place in self._rebalances.assigned
-        )
-
-    def _aim(self, positions: Mapping[Partition, int]) -> None:
-        """Let the library read at `positions` and nowhere else."""
-        wanted = {self._theirs(place): at for place, at in positions.items() if place in self._assigned}
-        moved = {place: at for place, at in wanted.items() if self._reading.get(place) != at}
-        with suppress(IllegalStateError):  # revoked this instant: the next poll takes over
-            self._consumer.pause(*(self._reading.keys() - wanted.keys()))
-            for place, at in moved.items():
-                self._consumer.seek(place, at)
-            self._consumer.resume(*(wanted.keys() - self._reading.keys()))
-        self._reading = wanted
-
-    def _theirs(self, place: Partition) -> TopicPartition:
-        return TopicPartition(self._options.topic(place.topic), place.number)
-
-    async def _fetch(self, max_records: int, timeout_seconds: float) -> dict[TopicPartition, list[Any]]:
-        fetching = asyncio.ensure_future(
-            self._consumer.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
-        )
-        fetching.add_done_callback(self._count_ended)
-        changed = asyncio.ensure_future(self._rebalances.changed.wait())
-        try:
-            await asyncio.wait([fetching, changed], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            changed.cancel()
-            if not fetching.done():
-                # Cut short by a rebalance or a stop: what was taken out of the buffer is sought again.
-                fetching.cancel()
-                self._reading.clear()
-        if not fetching.done() or fetching.cancelled():
-            return {}
-        try:
-            return await in_time(fetching)
-        except BusUnavailable as away:
-            cause = away.__cause__
-            if isinstance(cause, NoOffsetForPartitionError):
-                return {}
-            if isinstance(cause, OffsetOutOfRangeError):
-                await self._raise_out_of_range(cause)
-            raise
-
-    def _count_ended(self, fetching: "asyncio.Future[Any]") -> None:
-        """Count a fetch that did not end well as ended, which the library does not (`fetch_context`).
-
-        It would take this member for one that polls, for ever, and never let others have its partitions.
-        """
-        if fetching.cancelled() or fetching.exception() is not None:
-            state = self._consumer._subscription
-            state._fetch_count -= 1
-            state._last_fetch_ended = time.monotonic()
-
-    async def _raise_out_of_range(self, fault: OffsetOutOfRangeError) -> None:
-        (place, at), *_ = fault.args[0].items()
-        ours = self._options.place(place.topic, place.partition)
-        self._reading.pop(place, None)
-        first, end = (await self._heads(ours.topic))[ours]
-        raise OffsetOutOfRange(ours, at, first, end) from fault
-
-    def _parts(self, found: Mapping[TopicPartition, Sequence[Any]]) -> list[Fetched]:
-        parts = []
-        for place, records in found.items():
-            at = self._reading.get(place)
-            if at is None or not records:
-                continue
-            ours = self._options.place(place.topic, place.partition)
-            read = tuple(record_of(ours, record) for record in records)
-            self._reading[place] = read[-1].offset + 1
-            parts.append(Fetched(ours, at, read[-1].offset + 1, read))
-        return parts
-
-    def _tell(self, positions: Mapping[Partition, int]) -> None:
-        now = time.monotonic()
-        if now < self._tell_at or not positions or (self._telling and not self._telling.done()):
-            return
-        self._tell_at = now + TELL_SECONDS
-        offsets = {self._theirs(place): at for place, at in positions.items()}
-        self._telling = asyncio.create_task(self._commit(offsets))
-
-    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        # It hangs while the coordinator is away, and is refused in a rebalance; the next one tells the same.
-        with suppress(BusUnavailable, KafkaError):
-            await in_time(self._consumer.commit(dict(offsets)), TELL_SECONDS)
-
-
-def record_of(place: Partition, record: Any) -> Record:
-    """Return a record of the library as the port's."""
-    return Record(
-        partition=place,
-        offset=record.offset,
-        key=(record.key or b"").decode(),
-        headers=tuple((name, value or b"") for name, value in record.headers),
-        value=record.value or b"",
-        appended_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-    )
-
-
-async def join(
-    options: KafkaOptions, group: str, topics: Sequence[str], member: str, heads: Any
-) -> KafkaSubscription:
-    """Start a member of `group`; raise BusUnavailable."""
-    rebalances = Rebalances()
-    consumer = AIOKafkaConsumer(group_id=options.prefix + group, client_id=member, **options.member())
-    rebalances.consumer = consumer
-    try:
-        await in_time(start(consumer.start()))
-    except BaseException:
-        await end_consumer(consumer)
-        raise
-    # Not before: starting would wait for the first rebalance, which takes as long as a session.
-    consumer.subscribe([options.topic(topic) for topic in topics], listener=rebalances)
-    return KafkaSubscription(options, consumer, rebalances, heads)
+    async def _drop(self) -> None:
+        member, self._member = self._member, None
+        if member is not None:
+            await member.leave()

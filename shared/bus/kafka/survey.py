@@ -32,6 +32,8 @@ def settings_of(topic: Topic, replicas: int) -> dict[str, str]:
     """Return the topic's configuration on a cluster that keeps `replicas` copies of it."""
     return {
         "retention.ms": str(topic.retention // timedelta(milliseconds=1)),
+        # A broker's default may be smaller than a busy week.
+        "retention.bytes": "-1",
         "min.insync.replicas": str(max(1, min(WANTED_IN_SYNC, replicas - 1))),
         "unclean.leader.election.enable": "false",
         "cleanup.policy": "delete",
@@ -129,6 +131,11 @@ def _of_settings(topic: Topic, there: TopicFound, settings: Mapping[str, str]) -
         yield (
             f"message.timestamp.type={settings['message.timestamp.type']}; retention goes by the clocks of"
             f" those who write, and a wrong one may drop events. Set it to {APPENDED}"
+        )
+    if int(settings["retention.bytes"]) >= 0:
+        yield (
+            f"retention.bytes={settings['retention.bytes']}; more than that is dropped, however young and"
+            " whoever still needs it. Set it to -1"
         )
     kept = int(settings["retention.ms"])
     if 0 <= kept < topic.retention // timedelta(milliseconds=1):

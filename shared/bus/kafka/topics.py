@@ -12,16 +12,25 @@ from shared.bus.kafka.bus import KafkaBus
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.survey import WANTED_REPLICAS, describe, settings_of
+from shared.bus.port import BusUnavailable
 from shared.contracts.topics import TOPICS, consumer_group
 
 ADMIN_SECONDS = 30.0
 LOOK_SECONDS = 0.05
 
 
-async def create(options: KafkaOptions) -> Sequence[str]:
-    """Create the topics that are missing; return their names on the cluster. Raises BusUnavailable."""
+class CannotCreate(Exception):
+    """The cluster refuses a topic, and will go on refusing it: the text says which and why."""
+
+
+async def create(options: KafkaOptions, *, copies: int | None = None) -> Sequence[str]:
+    """Create the topics that are missing; return their names on the cluster.
+
+    Each gets so many `copies`, or else as many as there are brokers at this moment, three at most: that is
+    for good. Raises BusUnavailable, also where there are fewer brokers than copies; CannotCreate.
+    """
     found = await describe(options)
-    replicas = min(WANTED_REPLICAS, found.brokers)
+    replicas = copies or min(WANTED_REPLICAS, found.brokers)
     missing = [topic for topic in TOPICS if options.topic(topic.name) not in found.topics]
     wanted = [
         NewTopic(
@@ -32,13 +41,21 @@ async def create(options: KafkaOptions) -> Sequence[str]:
     if wanted:
         async with administrator(options) as admin:
             answer = await in_time(admin.create_topics(wanted), ADMIN_SECONDS)
-        for name, code, *_ in answer.topic_errors:
-            fault = errors.for_code(code)
-            # Another one creates them at the same time: then they are there.
-            if fault not in (errors.NoError, errors.TopicAlreadyExistsError):
-                raise fault(name)
+        for name, code, reason, *_ in answer.topic_errors:
+            _check_answer(name, errors.for_code(code), reason)
         await in_time(_until_all_are_there(options), ADMIN_SECONDS)
     return [one.name for one in wanted]
+
+
+def _check_answer(name: str, fault: Any, reason: str | None) -> None:
+    # Another one creates them at the same time: then they are there.
+    if fault in (errors.NoError, errors.TopicAlreadyExistsError):
+        return
+    text = f"topic {name}: {reason or fault.description}"
+    # A broker that was counted a moment ago is away, and the next try counts anew.
+    if fault is errors.InvalidReplicationFactorError or fault.retriable:
+        raise BusUnavailable(text)
+    raise CannotCreate(text)
 
 
 async def _until_all_are_there(options: KafkaOptions) -> None:

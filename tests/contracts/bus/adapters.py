@@ -13,6 +13,7 @@ from shared.bus.memory import MemoryBus
 from shared.bus.postgres import PostgresBus, open_postgres_bus
 from tests.contracts.bus.harness import TOPIC
 from tests.support.eventually import eventually
+from tests.support.freezing import freeze
 from tests.support.kafka import patient, quick
 
 # Short, so that a crashed member is found out soon; long enough for a slow machine to renew in time.
@@ -137,7 +138,7 @@ class KafkaHarness:
             await eventually(condition)
 
     async def cut(self) -> None:
-        self._broker.suspend()
+        freeze(self._broker)
 
     async def mend(self) -> None:
         self._broker.resume()

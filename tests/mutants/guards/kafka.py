@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Edit, Mutant
 
 OPTIONS = "shared/bus/kafka/options.py"
-SUBSCRIPTION = "shared/bus/kafka/subscription.py"
+MEMBER = "shared/bus/kafka/member.py"
 SETTINGS = "tests/unit/shared/test_kafka_options.py"
 ENDING = "tests/unit/shared/test_kafka_ending.py"
 PITFALLS = "tests/integration/shared/bus/test_kafka_pitfalls.py"
@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant(
         "missing seek",
         "Each poll reads at the position that the consumer names, whatever the library has read before.",
-        [Edit(SUBSCRIPTION, "                self._consumer.seek(place, at)\n", "                pass\n")],
+        [Edit(MEMBER, "                self._consumer.seek(place, at)\n", "                pass\n")],
         f"{PITFALLS}::test_a_position_named_again_is_read_again",
         "not what lies at the position",
     ),
@@ -50,6 +50,19 @@ MUTANTS = (
         [Edit(OPTIONS, '"auto_offset_reset": "none"', '"auto_offset_reset": "earliest"')],
         f"{PITFALLS}::test_retention_that_overtakes_a_reader_is_an_error_and_skips_nothing",
         "DID NOT RAISE .*OffsetOutOfRange",
+    ),
+    Mutant(
+        "a membership that came to grief kept",
+        "A member whose poll failed is left behind: the library does not start its tasks again.",
+        [
+            Edit(
+                "shared/bus/kafka/subscription.py",
+                "        except BusUnavailable:\n            await self._drop()\n",
+                "        except BusUnavailable:\n",
+            )
+        ],
+        f"{PITFALLS}::test_a_membership_whose_own_task_has_ended_is_left_for_another",
+        "what was written afterwards",
     ),
     Mutant(
         "retention by the clocks of clients",

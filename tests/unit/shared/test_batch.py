@@ -87,3 +87,10 @@ def test_a_fault_is_described_by_type_and_place_without_its_text() -> None:
         text = describe(fault)
     assert text.startswith("ValueError at ")
     assert "jane" not in text
+
+
+def test_a_fault_that_another_one_caused_names_it_too() -> None:
+    fault = ValueError()
+    fault.__cause__ = KeyError("jane@example.com")
+    text = describe(fault)
+    assert text.endswith(" from KeyError")

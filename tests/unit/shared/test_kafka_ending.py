@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from shared.bus.kafka import ending as endings
 from shared.bus.kafka.ending import end_consumer
@@ -59,6 +60,15 @@ async def test_whoever_is_cancelled_while_something_ends_is_cancelled() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_what_a_stop_that_fails_has_left_open_is_closed() -> None:
+    async def stop() -> None:
+        raise KafkaError("the coordinator is gone")
+
+    made, closed = consumer(stop)
+    await end_consumer(made)
+    assert closed == ["client"]
 
 
 async def test_a_bug_in_a_stop_is_seen() -> None:

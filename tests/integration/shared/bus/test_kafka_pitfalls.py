@@ -1,6 +1,7 @@
 """What goes wrong with a real Kafka, one pitfall a test: nothing acknowledged is lost, nothing is skipped."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from deploy.kafka.local.broker import LocalKafka
 from shared.bus.kafka.administrator import administrator
@@ -17,7 +19,7 @@ from shared.bus.kafka.cluster import ClusterFound, TopicFound
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.subscription import KafkaSubscription
 from shared.bus.kafka.survey import Survey, describe, problems, settings_of, survey
-from shared.bus.kafka.topics import create
+from shared.bus.kafka.topics import CannotCreate, create
 from shared.bus.port import BusUnavailable, OffsetOutOfRange, Partition
 from shared.consumer.positions import WrongLog
 from shared.contracts.topics import ACTIVITY, TOPICS
@@ -240,10 +242,33 @@ async def test_members_that_come_and_go_all_the_time_lose_nothing(
         await eventually(saw(database, set(range(60))), timeout_seconds=60)
 
 
+async def test_a_membership_whose_own_task_has_ended_is_left_for_another(
+    harness: KafkaHarness, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rejoin = GroupCoordinator._do_rejoin_group
+    ended: list[object] = []
+
+    async def end_once(coordinator: GroupCoordinator, *given: object) -> object:
+        if not ended and coordinator._client._client_id == "first":
+            ended.append(coordinator)
+            raise AssertionError("what the library did not expect")
+        return await rejoin(coordinator, *given)
+
+    async with consuming(harness.bus, database, Effects(), member="first"):
+        await harness.bus.append([message(number) for number in range(10)])
+        await eventually(saw(database, set(range(10))))
+        monkeypatch.setattr(GroupCoordinator, "_do_rejoin_group", end_once)
+        async with consuming(await harness.another(), database, Effects(), member="second"):
+            await eventually(lambda: bool(ended), what="a task of the library's that ends")
+        # The first one is alone again.
+        await harness.bus.append([message(number) for number in range(10, 40)])
+        await eventually(saw(database, set(range(40))), what="what was written afterwards")
+
+
 async def test_telling_the_group_s_offsets_may_hang_without_holding_anything_up(
     harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.bus.kafka.subscription.TELL_SECONDS", 0.2)
+    monkeypatch.setattr("shared.bus.kafka.member.TELL_SECONDS", 0.2)
     one = await reader(harness.bus)
     await settle(one)
     assert isinstance(one.subscription, KafkaSubscription)
@@ -253,8 +278,10 @@ async def test_telling_the_group_s_offsets_may_hang_without_holding_anything_up(
         asked.set()
         await asyncio.Event().wait()
 
-    one.subscription._consumer.commit = hang
-    one.subscription._tell_at = 0.0
+    member = one.subscription._member
+    assert member is not None
+    member._consumer.commit = hang
+    member._tell_at = 0.0
     await harness.bus.append([message(number) for number in range(20)])
     assert sorted(await one.until(20)) == list(range(20))
     assert asked.is_set()
@@ -282,6 +309,7 @@ async def test_settings_that_break_a_promise_are_named(kafka_options: KafkaOptio
     name = kafka_options.topic(ACTIVITY.name)
     spoilt = {
         "retention.ms": "3600000",
+        "retention.bytes": "1000000",
         "cleanup.policy": "compact,delete",
         "unclean.leader.election.enable": "true",
         "message.timestamp.type": "CreateTime",
@@ -298,6 +326,7 @@ async def test_settings_that_break_a_promise_are_named(kafka_options: KafkaOptio
             "unclean.leader.election.enable=true",
             "cleanup.policy=compact,delete",
             "message.timestamp.type=CreateTime",
+            "retention.bytes=1000000",
             "events are kept for 1 hours where the registry says 168",
         ]
 
@@ -329,6 +358,23 @@ async def test_a_client_whose_clock_is_wrong_does_not_make_its_events_old(
             await producer.stop()
         (record,) = await bus.browse(place, sent.offset, max_records=1)
     assert datetime.now(UTC) - record.appended_at < timedelta(hours=1)
+
+
+async def test_more_copies_than_brokers_are_refused_for_now(kafka_bootstrap: str) -> None:
+    # As where a broker is away for a moment: topics made then would have too few copies for good.
+    options = KafkaOptions(kafka_bootstrap, prefix=f"t{uuid.uuid4().hex[:10]}.")
+    with pytest.raises(BusUnavailable, match=r"topic t\w+\.\S+: .*replication factor"):
+        await create(options, copies=30)
+    assert not (await describe(options)).topics
+
+
+async def test_a_topic_that_the_cluster_refuses_is_named(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = KafkaOptions(kafka_bootstrap, prefix=f"t{uuid.uuid4().hex[:10]}.")
+    monkeypatch.setattr("shared.bus.kafka.topics.settings_of", lambda *_: {"retention.ms": "long"})
+    with pytest.raises(CannotCreate, match=r"topic t\w+\.\S+: .*retention\.ms"):
+        await create(options)
 
 
 async def test_topics_are_created_once(kafka_options: KafkaOptions) -> None:
