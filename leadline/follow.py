@@ -17,14 +17,15 @@ from leadline.console import Line, Names, line_of, names_of, scored_line
 from leadline.runtime_file import read_private, write_private
 from leadline.standalone import Follow, Ready
 from shared.bus.choice import open_seldom, settings_of_bus
-from shared.bus.port import Bus, BusUnavailable, Partition, Record
+from shared.bus.port import Bus, BusUnavailable, OffsetOutOfRange, Partition, Record, UnknownTopic
 from shared.contracts.topics import LEADS
 from shared.db.pool import create_pool
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.4
-PASSING = (httpx2.HTTPError, BusUnavailable)
+# Retention may drop what was about to be read, and topics may not be there before Kafka is.
+PASSING = (httpx2.HTTPError, BusUnavailable, OffsetOutOfRange, UnknownTopic)
 # A person cannot read more between two polls; the rest is counted.
 MOST_SCORED_LINES = 40
 MOST_READ = 500

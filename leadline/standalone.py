@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leadline.children import Child, ChildSpec, Pipes
 from leadline.first_keys import FirstKeys, administrator, kept_keys, store_keys
@@ -29,6 +30,9 @@ from shared.db.pool import UnsafeServer, check_server
 from shared.db.roles import roles_sql, roles_usable
 from shared.db.schema_version import has_pending
 from shared.process import listen, stop_on_signals
+
+if TYPE_CHECKING:
+    from shared.settings import ServiceSettings
 
 LISTEN_DESCRIPTOR_VARIABLE = "LEADLINE_LISTEN_DESCRIPTOR"
 # The processes of a supervisor that was killed give the port up when they have drained.
@@ -118,19 +122,25 @@ class Storage:
 
 
 async def prepare_bus(
-    say: Callable[[str], None], stop: asyncio.Event, *, patience_seconds: float = BUS_PATIENCE_SECONDS
+    database_url: str,
+    say: Callable[[str], None],
+    stop: asyncio.Event,
+    *,
+    patience_seconds: float = BUS_PATIENCE_SECONDS,
 ) -> None:
-    """Create what topics are missing on Kafka, waiting for it; on Postgres the migrations declare them."""
-    settings = settings_of_bus()
-    if settings is None:
-        return
-    from shared.bus.kafka.topics import create
+    """Wait for the bus, and create what topics are missing on Kafka; on Postgres the migrations declare them.
 
+    Raises CannotStart where it does not come, refuses a topic, or is another bus than before.
+    """
+    settings = settings_of_bus()
     clock, told = asyncio.get_running_loop(), False
     deadline = clock.time() + patience_seconds
     while not stop.is_set():
         try:
-            await create(kafka_options(settings))
+            # First: nothing is to be made on a cluster that is none of ours.
+            await check_log(database_url)
+            if settings is not None:
+                await _create_topics(settings)
         except BusUnavailable as away:
             if clock.time() >= deadline:
                 raise CannotStart(
@@ -142,20 +152,27 @@ async def prepare_bus(
                 told = True
         else:
             return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), BUS_LOOK_SECONDS)
+        await _waited(stop, BUS_LOOK_SECONDS)
+
+
+async def _create_topics(settings: "ServiceSettings") -> None:
+    from shared.bus.kafka.topics import CannotCreate, create
+
+    try:
+        await create(kafka_options(settings))
+    except CannotCreate as refused:
+        raise CannotStart(f"Kafka refuses a topic: {refused}", "may this user create topics?") from refused
 
 
 async def check_log(database_url: str) -> None:
-    """Raise CannotStart where the services have read another log than the one that the settings name."""
+    """Raise CannotStart where the services have read another log than the one that the settings name.
+
+    Raises BusUnavailable.
+    """
     from leadline.follow import opened_bus
 
-    try:
-        async with opened_bus(database_url) as bus:
-            log = await bus.identity()
-    except BusUnavailable:
-        # Gone again this moment. Whoever reads it looks at its identity too.
-        return
+    async with opened_bus(database_url) as bus:
+        log = await bus.identity()
     async with administrator(database_url) as connection:
         detail = await another_log(connection, log.cluster)
     if detail is not None:
@@ -228,10 +245,8 @@ class Standalone:
             try:
                 await storage.start()
                 await self._prepare(storage.url, keys)
-                if await self._prepare_bus(stop):
-                    await check_log(storage.url)
-                else:
-                    tasks.append(asyncio.create_task(self._prepare_bus_later(stop)))
+                if not await self._prepare_bus(storage.url, stop):
+                    tasks.append(asyncio.create_task(self._prepare_bus_later(storage.url, stop)))
                 pipes.open_gate()
                 tasks.append(asyncio.create_task(storage.keep_running(stop, self._say)))
                 await self._wait_ready(url, stop, tasks)
@@ -294,23 +309,24 @@ class Standalone:
                     f"{roles_sql(user)}\nthen `leadline db upgrade` puts the walls up"
                 )
 
-    async def _prepare_bus(self, stop: asyncio.Event) -> bool:
-        """Create what topics are missing; return whether the bus was there, or raise CannotStart.
+    async def _prepare_bus(self, database_url: str, stop: asyncio.Event) -> bool:
+        """Make the bus ready; return whether it was there, or raise CannotStart.
 
         Where Leadline has run before it starts without: the doors are to take in, over the spool.
         """
         first = read_running(self._options.data_dir) is None
+        patience = BUS_PATIENCE_SECONDS if first else 0.0
         try:
-            await prepare_bus(self._say, stop, patience_seconds=BUS_PATIENCE_SECONDS if first else 0.0)
+            await prepare_bus(database_url, self._say, stop, patience_seconds=patience)
         except CannotStart as away:
-            if first:
+            if first or not isinstance(away.__cause__, BusUnavailable):
                 raise
             self._say(f"{away}; starting without it, tracking waits in the spool")
             return False
         return True
 
-    async def _prepare_bus_later(self, stop: asyncio.Event) -> None:
-        await prepare_bus(lambda _: None, stop, patience_seconds=math.inf)
+    async def _prepare_bus_later(self, database_url: str, stop: asyncio.Event) -> None:
+        await prepare_bus(database_url, lambda _: None, stop, patience_seconds=math.inf)
         if not stop.is_set():
             self._say(f"{describe(settings_of_bus())} is there")
 

@@ -12,6 +12,8 @@ from leadline.standalone import CannotStart, Options, Standalone, prepare_bus
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import BusUnavailable
 
+NOWHERE = "postgresql://nowhere"
+
 
 class Cluster:
     """Takes the place of creating topics: away for so many tries."""
@@ -31,6 +33,11 @@ class Cluster:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standalone, "BUS_LOOK_SECONDS", 0.001)
     monkeypatch.setenv("LEADLINE_BUS", "kafka")
+    monkeypatch.setattr(standalone, "check_log", the_same_log)
+
+
+async def the_same_log(_database_url: str) -> None:
+    """Take the place of a look at what the services have read."""
 
 
 def put(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
@@ -40,7 +47,7 @@ def put(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 async def test_brokers_that_come_later_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, said = put(Cluster(away=3), monkeypatch), list[str]()
-    await prepare_bus(said.append, asyncio.Event())
+    await prepare_bus(NOWHERE, said.append, asyncio.Event())
     assert cluster.tries == 4
     assert len(said) == 1
     assert "waiting for Apache Kafka" in said[0]
@@ -49,24 +56,24 @@ async def test_brokers_that_come_later_are_waited_for(monkeypatch: pytest.Monkey
 async def test_brokers_that_never_come_end_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     put(Cluster(away=float("inf")), monkeypatch)
     with pytest.raises(CannotStart, match="cannot be reached: nobody listens"):
-        await prepare_bus(lambda _: None, asyncio.Event(), patience_seconds=0.01)
+        await prepare_bus(NOWHERE, lambda _: None, asyncio.Event(), patience_seconds=0.01)
 
 
 async def test_whoever_is_stopped_meanwhile_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     put(Cluster(away=float("inf")), monkeypatch)
     stop = asyncio.Event()
-    await prepare_bus(lambda _: stop.set(), stop)
+    await prepare_bus(NOWHERE, lambda _: stop.set(), stop)
 
 
 async def test_who_has_run_before_starts_without_and_hears_when_they_are_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     cluster, said, stop = put(Cluster(away=3), monkeypatch), list[str](), asyncio.Event()
-    write_running(tmp_path, Running("http://127.0.0.1:1", {}, "postgresql://nowhere"))
+    write_running(tmp_path, Running("http://127.0.0.1:1", {}, NOWHERE))
     leadline = Standalone(Options(tmp_path, "127.0.0.1", 0), say=said.append)
-    assert not await leadline._prepare_bus(stop)
+    assert not await leadline._prepare_bus(NOWHERE, stop)
     assert cluster.tries == 1
-    await leadline._prepare_bus_later(stop)
+    await leadline._prepare_bus_later(NOWHERE, stop)
     assert cluster.tries == 4
     assert ["starting without" in said[0], "is there" in said[1], len(said)] == [True, True, 2]
 
@@ -74,12 +81,29 @@ async def test_who_has_run_before_starts_without_and_hears_when_they_are_there(
 async def test_the_first_start_waits_for_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cluster = put(Cluster(away=2), monkeypatch)
     leadline = Standalone(Options(tmp_path, "127.0.0.1", 0), say=lambda _: None)
-    assert await leadline._prepare_bus(asyncio.Event())
+    assert await leadline._prepare_bus(NOWHERE, asyncio.Event())
     assert cluster.tries == 3
+
+
+async def test_nothing_is_made_on_another_bus_than_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def another(_database_url: str) -> None:
+        raise CannotStart("scoring reads the log of cluster A, and this is B")
+
+    monkeypatch.setattr(standalone, "check_log", another)
+    cluster = put(Cluster(away=0), monkeypatch)
+    write_running(tmp_path, Running("http://127.0.0.1:1", {}, NOWHERE))
+    leadline = Standalone(Options(tmp_path, "127.0.0.1", 0), say=lambda _: None)
+    with pytest.raises(CannotStart, match="and this is B"):
+        await leadline._prepare_bus(NOWHERE, asyncio.Event())
+    with pytest.raises(CannotStart, match="and this is B"):
+        await leadline._prepare_bus_later(NOWHERE, asyncio.Event())
+    assert cluster.tries == 0
 
 
 async def test_on_postgres_there_is_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = put(Cluster(away=0), monkeypatch)
     monkeypatch.setenv("LEADLINE_BUS", "postgres")
-    await prepare_bus(lambda _: None, asyncio.Event())
+    await prepare_bus(NOWHERE, lambda _: None, asyncio.Event())
     assert cluster.tries == 0
