@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 
+from shared.bus.agreed import AgreedBus
 from shared.bus.choice import open_bus
 from shared.bus.port import Bus
 from shared.clock import Clock, SystemClock
@@ -105,7 +106,8 @@ async def open_foundation(
         database = await stack.enter_async_context(_open_database(role, settings, service, away=bool(last)))
         await stack.enter_async_context(relay_elsewhere(database))
         if bus is None:
-            bus = await stack.enter_async_context(open_bus(settings, service, role=role))
+            opened = await stack.enter_async_context(open_bus(settings, service, role=role))
+            bus = AgreedBus(opened, database)
         keys = KeyCache(
             PostgresKeys(database),
             ttl_seconds=settings.auth_cache_seconds,

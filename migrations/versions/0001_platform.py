@@ -19,6 +19,7 @@ CREATE TABLE platform.installation (
     cluster_id text NOT NULL DEFAULT gen_random_uuid()::text,
     epoch bigint NOT NULL DEFAULT 1,
     single_role boolean NOT NULL DEFAULT false,
+    log text,
     created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     CONSTRAINT pk_installation PRIMARY KEY (singleton),
     CONSTRAINT ck_installation_singleton CHECK (singleton),
@@ -75,6 +76,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT cluster_id FROM platform.installation
 $$;
 
+CREATE FUNCTION platform.agree_on_log(cluster text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE platform.installation SET log = cluster WHERE log IS NULL;
+    RETURN (SELECT log FROM platform.installation);
+END $$;
+
 CREATE FUNCTION platform.raise_epoch() RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     UPDATE platform.installation SET epoch = epoch + 1 RETURNING epoch
@@ -127,7 +135,8 @@ def downgrade() -> None:
         op,
         """
         DROP FUNCTION platform.find_key(bytea), platform.touch_key(text), platform.current_epoch(),
-            platform.cluster_id(), platform.raise_epoch(), platform.list_keys(), platform.revoke_key(text),
+            platform.cluster_id(), platform.agree_on_log(text), platform.raise_epoch(), platform.list_keys(),
+            platform.revoke_key(text),
             platform.create_key(text, bytea, text, text[], text, text, boolean, timestamptz);
         DROP TABLE platform.api_key, platform.installation;
         """,

@@ -12,7 +12,13 @@ from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.revision import role_of, schema_grants
 
 # The functions of schema `platform` that every service may call; the others are the administrator's.
-SERVICE_FUNCTIONS = ("find_key(bytea)", "touch_key(text)", "current_epoch()", "cluster_id()")
+SERVICE_FUNCTIONS = (
+    "find_key(bytea)",
+    "touch_key(text)",
+    "current_epoch()",
+    "cluster_id()",
+    "agree_on_log(text)",
+)
 # Those of schema `bus`; its topics are declared and its groups forgotten by the owner alone.
 BUS_FUNCTIONS = (
     "append(text[], integer[], integer[], bytea[])",

@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from deploy.kafka.local.broker import KafkaMissing, LocalKafka, default_jars, fetch_jars
+from deploy.kafka.local.broker import KafkaMissing, LocalKafka, default_jars, fetch_jars, is_free
 
 
 def main() -> int:
@@ -23,6 +23,12 @@ def main() -> int:
     parser.add_argument("command", nargs="*", help="what to run meanwhile")
     options = parser.parse_args()
     ports = [options.port + node for node in range(options.nodes)]
+    # Another one's broker would answer there, and be taken for ours.
+    if taken := [port for port in ports if not is_free(port)]:
+        print(
+            f"Kafka cannot be started: port {taken[0]} is taken; KAFKA_PORT= names another", file=sys.stderr
+        )
+        return 1
     print("starting Kafka", file=sys.stderr, flush=True)
     try:
         jars = fetch_jars(default_jars())

@@ -264,6 +264,15 @@ def default_jars() -> Path:
     return cache / "leadline" / "kafka-4.3.0"
 
 
+def is_free(port: int) -> bool:
+    """Return whether nobody listens on a port of the loopback."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def free_port() -> int:
     """Return a port of the loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -5,7 +5,7 @@ import pytest
 
 from leadline.doctor import check_installation
 from leadline.standalone import CannotStart, check_log
-from shared.contracts.topics import ACTIVITY, consumer_group
+from shared.contracts.topics import ACTIVITY
 
 
 async def checks(url: str) -> dict[str, tuple[str, str]]:
@@ -20,7 +20,7 @@ async def test_a_good_installation_has_no_failed_check(database_url: str) -> Non
 
 
 async def test_a_doctor_on_another_bus_than_the_services_says_so(database_url: str) -> None:
-    await read_a_kafka(database_url)
+    await use_a_kafka(database_url)
     found = await checks(database_url)
     status, detail = found["log"]
     assert status == "failed"
@@ -30,21 +30,15 @@ async def test_a_doctor_on_another_bus_than_the_services_says_so(database_url: s
 
 async def test_nothing_starts_on_another_bus_than_before(database_url: str) -> None:
     await check_log(database_url)
-    await read_a_kafka(database_url)
+    await use_a_kafka(database_url)
     with pytest.raises(CannotStart, match="a-kafka"):
         await check_log(database_url)
 
 
-async def read_a_kafka(database_url: str) -> None:
-    """Let scoring have read a log that is not that of PostgreSQL."""
+async def use_a_kafka(database_url: str) -> None:
+    """Let the installation have used a log that is not that of PostgreSQL."""
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute(
-            "INSERT INTO scoring.consumer_position"
-            " (consumer_group, topic, partition, epoch, next_offset, cluster_id, topic_id)"
-            " VALUES ($1, $2, 0, 1, 100, 'a-kafka', 'its-id')",
-            consumer_group("scoring"),
-            ACTIVITY.name,
-        )
+        await connection.fetchval("SELECT platform.agree_on_log('a-kafka')")
     finally:
         await connection.close()
