@@ -247,7 +247,11 @@ def test_a_hand_off_is_followed_through_merges_and_splits() -> None:
     rows[1]["lead_id"] = "ld_5"
     onward = replace(parted, tables={**parted.tables, "redirects": [merged]})
     assert list(handoffs.never_two_open(onward)) == [], "merged on before the split was heard of"
-    rows[1]["lead_id"] = "ld_1"
+    rows[1]["lead_id"], rows[2]["lead_id"] = "ld_4", "ld_5"
+    emptied = {"lead_id": "ld_1", "survivor_id": "ld_5", "at": at(3.2)}
+    split_before = replace(parted, tables={**parted.tables, "redirects": [emptied]})
+    assert list(handoffs.never_two_open(split_before)) == [], "split and merged in the same batch"
+    rows[1]["lead_id"], rows[2]["lead_id"] = "ld_1", "ld_1"
     assert list(handoffs.never_two_open(parted)) != []
 
 

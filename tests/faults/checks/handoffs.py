@@ -61,18 +61,21 @@ def _passes(evidence: Evidence) -> list[Pass]:
 
 def _ways(span: Span, last: str, passes: Sequence[Pass]) -> Iterator[list[Span]]:
     """Give the ways in which a hand-off opened on `span.lead_id` may have come to lie on `last`."""
+    merged_at = FOREVER
     for number, (lead_id, to, at, must) in enumerate(passes):
+        # One that a merge closes keeps the loser's name. A split of the same batch may have come before it.
+        if at > merged_at:
+            return
         if lead_id != span.lead_id or at > span.end or (at < span.begin and not must):
             continue
         # A split may name a lead that was merged on before: then both happen at once.
-        at = max(at, span.begin)
+        begin = max(at, span.begin)
         later = [*(one for one in passes[:number] if one[3]), *passes[number + 1 :]]
-        for rest in _ways(replace(span, lead_id=to, begin=at), last, later):
-            yield [replace(span, end=at), *rest]
-        # One that a merge closes keeps the loser's name.
-        if must and at < span.end:
-            return
-    if span.lead_id == last:
+        for rest in _ways(replace(span, lead_id=to, begin=begin), last, later):
+            yield [replace(span, end=begin), *rest]
+        if must and begin < span.end:
+            merged_at = begin
+    if merged_at == FOREVER and span.lead_id == last:
         yield [span]
 
 
