@@ -68,14 +68,14 @@ class KafkaBus:
         return subscription
 
     async def identity(self) -> LogIdentity:
-        """Return the cluster's id and the topics' ids."""
+        """Return the cluster's id, with the prefix of our topics there, and the topics' ids."""
         found = await self._cluster.describe([self.options.topic(topic.name) for topic in TOPICS])
         names = {self.options.topic(topic.name): topic.name for topic in TOPICS}
         # One that the broker asked has not heard of yet is not gone.
         self._partitions |= {names[name]: topic.partitions for name, topic in found.topics.items()}
-        return LogIdentity(
-            found.cluster, {names[name]: topic.topic_id for name, topic in found.topics.items()}
-        )
+        ids = {names[name]: topic.topic_id for name, topic in found.topics.items()}
+        # Other topics of the same cluster are another log.
+        return LogIdentity("/".join(filter(None, (found.cluster, self.options.prefix))), ids)
 
     async def heads(self, topic: str) -> Mapping[Partition, tuple[int, int]]:
         """Return (first kept offset, next offset) of each partition."""

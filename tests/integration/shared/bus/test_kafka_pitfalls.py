@@ -360,6 +360,16 @@ async def test_a_client_whose_clock_is_wrong_does_not_make_its_events_old(
     assert datetime.now(UTC) - record.appended_at < timedelta(hours=1)
 
 
+async def test_topics_under_another_prefix_are_another_log(
+    kafka_options: KafkaOptions, kafka_bootstrap: str
+) -> None:
+    elsewhere = KafkaOptions(kafka_bootstrap, prefix="elsewhere.")
+    async with open_kafka_bus(kafka_options) as one, open_kafka_bus(elsewhere) as other:
+        ours, theirs = await one.identity(), await other.identity()
+    assert ours.cluster != theirs.cluster
+    assert ours.cluster.endswith(kafka_options.prefix)
+
+
 async def test_more_copies_than_brokers_are_refused_for_now(kafka_bootstrap: str) -> None:
     # As where a broker is away for a moment: topics made then would have too few copies for good.
     options = KafkaOptions(kafka_bootstrap, prefix=f"t{uuid.uuid4().hex[:10]}.")
