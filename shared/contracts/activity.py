@@ -7,6 +7,12 @@ import msgspec
 
 RECORDED = "leadline.activity.recorded.v1"
 
+# Longest id of a person. An entry of an index takes 2,700 bytes, and scoring has indexes over two ids.
+MAX_ID = 500  # characters
+MAX_ID_BYTES = 1000
+ID_BOUNDS = f"{MAX_ID} characters or {MAX_ID_BYTES} bytes"
+_SURELY_FITS = MAX_ID_BYTES // 4
+
 Kind = Literal["track", "identify", "page", "screen", "group", "alias", "form"]
 
 
@@ -55,6 +61,13 @@ class ActivityRecorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False
     properties: dict[str, Any] = {}
     context: Context = Context()
     person: Person = Person()
+
+
+def is_id_too_long(text: str) -> bool:
+    """Return whether a text is too long to be an id of a person; ingest and scoring ask the same."""
+    if len(text) <= _SURELY_FITS:
+        return False
+    return len(text) > MAX_ID or (not text.isascii() and len(text.encode()) > MAX_ID_BYTES)
 
 
 def partition_key(activity: ActivityRecorded) -> str:

@@ -2,9 +2,15 @@
 
 from typing import Any
 
+from shared.contracts.activity import ID_BOUNDS, MAX_ID
+
 Item = dict[str, Any]
 
-_ID = {"type": "string", "maxLength": 1000}
+_ID = {
+    "type": "string",
+    "maxLength": MAX_ID,
+    "description": f"A message whose id has more than {ID_BOUNDS} is held in quarantine.",
+}
 _WRITE_KEYS: list[dict[str, list[str]]] = [{"basic": []}, {"bearer": []}, {}]
 _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "track": ("Something somebody did.", {"event": {"type": "string"}, "properties": {"type": "object"}}),
@@ -14,11 +20,14 @@ _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         "A screen of an app was seen.",
         {"name": {"type": "string"}, "properties": {"type": "object"}},
     ),
-    "group": ("Somebody belongs to a company.", {"groupId": _ID, "traits": {"type": "object"}}),
+    "group": (
+        "Somebody belongs to a company.",
+        {"groupId": {"type": "string"}, "traits": {"type": "object"}},
+    ),
     "alias": ("Two ids are one person.", {"previousId": _ID}),
 }
 _MESSAGE: dict[str, Any] = {
-    "messageId": {**_ID, "description": "The same id again is known, and counts once."},
+    "messageId": {"type": "string", "description": "The same id again is known, and counts once."},
     "anonymousId": _ID,
     "userId": _ID,
     "timestamp": {"type": "string", "format": "date-time"},

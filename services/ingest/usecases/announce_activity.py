@@ -8,7 +8,15 @@ import msgspec
 from services.ingest.domain.activity import Activity, Place
 from services.ingest.domain.errors import Unmappable
 from shared.bus.port import Outgoing
-from shared.contracts.activity import RECORDED, ActivityRecorded, Context, Person, partition_key
+from shared.contracts.activity import (
+    ID_BOUNDS,
+    RECORDED,
+    ActivityRecorded,
+    Context,
+    Person,
+    is_id_too_long,
+    partition_key,
+)
 from shared.contracts.envelope import Letterhead
 from shared.contracts.topics import ACTIVITY
 from shared.ids import event_id
@@ -16,11 +24,15 @@ from shared.outbox.append import OutboxEvent
 
 # A consumer fetches some hundred messages at once.
 MAX_MESSAGE_BYTES = 256 * 1024
+# How senders call the ids.
+_TRACKING_IDS = ("anonymousId", "userId", "previousId")
+_FORM_IDS = ("anonymous_id", "user_id", "previous_id")
 _encoder = msgspec.json.Encoder()
 
 
 def to_message(activity: Activity, source: str) -> ActivityRecorded:
-    """Return the message of an activity that came in through `source`."""
+    """Return the message of an activity that came in through `source`; Unmappable where an id is too long."""
+    _refuse_long_ids(activity)
     return ActivityRecorded(
         event_id=event_id(source, activity.message_id),
         source=source,
@@ -38,6 +50,16 @@ def to_message(activity: Activity, source: str) -> ActivityRecorded:
         context=to_context(activity.place),
         person=Person(email=activity.email, phone=activity.phone, traits=activity.traits),
     )
+
+
+def _refuse_long_ids(activity: Activity) -> None:
+    """Raise Unmappable for an id that scoring could not store: here somebody is told, and may repair it."""
+    names = _FORM_IDS if activity.kind == "form" else _TRACKING_IDS
+    for told, name in zip(
+        (activity.anonymous_id, activity.user_id, activity.previous_id), names, strict=True
+    ):
+        if told and is_id_too_long(told):
+            raise Unmappable("id_too_long", f"{name} has more than {ID_BOUNDS}", f"/{name}")
 
 
 def to_context(place: Place) -> Context:

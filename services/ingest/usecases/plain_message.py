@@ -16,7 +16,7 @@ from services.ingest.domain.tracking import MAX_MESSAGE_ID, lasting_part, name_o
 from services.ingest.usecases.announce_activity import letterhead, to_context, to_value
 from services.ingest.usecases.canonical import plain_canonical
 from shared.bus.port import Outgoing
-from shared.contracts.activity import ActivityRecorded, Context, Person
+from shared.contracts.activity import ActivityRecorded, Context, Person, is_id_too_long
 from shared.contracts.topics import ACTIVITY
 from shared.ids import event_id
 
@@ -89,6 +89,9 @@ class PlainReader:
         told_id, context, properties = told_id.strip(), context or _NOTHING, properties or _NOTHING
         person = self._person(context.get("traits"), tell("traits"))
         if not (anonymous_id or user_id) or not 0 < len(told_id) <= MAX_MESSAGE_ID or not person:
+            return None
+        # Together they are seldom longer than one may be; the complete reading says which is too long.
+        if is_id_too_long(f"{anonymous_id}{user_id}"):
             return None
         return ActivityRecorded(
             event_id=event_id(self._source, told_id),

@@ -9,13 +9,10 @@ from services.scoring.domain.activity import Activity
 from services.scoring.domain.compile import CompiledModel
 from services.scoring.domain.features import canonical_traits
 from services.scoring.usecases.ports import Entry
-from shared.contracts.activity import ActivityRecorded
+from shared.contracts.activity import ID_BOUNDS, ActivityRecorded, is_id_too_long
 
 BotVerdict = Callable[[ActivityRecorded], str | None]
 NUL = "\x00"
-# An entry of an index takes 2,700 bytes, and there are indexes over two ids.
-MAX_ID = 500  # characters
-MAX_ID_BYTES = 1000
 _canonical_uuid = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
@@ -36,10 +33,8 @@ def read_activity(message: ActivityRecorded, compiled: CompiledModel, bot_verdic
     if NUL in f"{ids}{message.name}{message.source}{message.body_hash}{context.url}":
         raise UnusableActivity("nul_character", "an id or a name holds the NUL character")
     # Together they are seldom longer than one may be.
-    if _too_long(ids) and any(map(_too_long, _ids(message))):
-        raise UnusableActivity(
-            "id_too_long", f"an id or e-mail has more than {MAX_ID} characters or {MAX_ID_BYTES} bytes"
-        )
+    if is_id_too_long(ids) and any(map(is_id_too_long, _ids(message))):
+        raise UnusableActivity("id_too_long", f"an id or e-mail has more than {ID_BOUNDS}")
     bot = bot_verdict(message)
     activity = Activity(
         event_id=_event_id(message.event_id),
@@ -83,11 +78,7 @@ def _traits(message: ActivityRecorded) -> dict[str, Any]:
     traits.pop("email", None)  # an e-mail is an identity, in its canonical form
     if person.phone:
         traits["phone"] = person.phone
-    return {name: value for name, value in traits.items() if NUL not in name and not _too_long(name)}
-
-
-def _too_long(text: str) -> bool:
-    return len(text) > MAX_ID or (not text.isascii() and len(text.encode()) > MAX_ID_BYTES)
+    return {name: value for name, value in traits.items() if NUL not in name and not is_id_too_long(name)}
 
 
 def _content(message: ActivityRecorded) -> dict[str, Any]:

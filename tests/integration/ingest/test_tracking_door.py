@@ -57,6 +57,22 @@ async def test_a_bad_item_is_parked_and_does_not_fail_the_batch(world: IngestWor
     assert len(held) == 3
 
 
+@pytest.mark.parametrize("too_long", ["a" * 501, "\U0001f680" * 251])
+@pytest.mark.parametrize("name", ["anonymousId", "userId", "previousId"])
+async def test_an_id_that_scoring_could_not_store_is_parked_alone_and_named(
+    world: IngestWorld, name: str, too_long: str
+) -> None:
+    alias = {"type": "alias", "anonymousId": "a-1", "userId": "u-1", "previousId": "a-0", name: too_long}
+    longest = {**TRACK, "messageId": "m-2", "anonymousId": "a" * 500, "userId": "\U0001f680" * 250}
+    answer = (await world.track({"batch": [TRACK, alias, longest]})).json()
+    assert answer["accepted"] == 2
+    [parked] = answer["quarantined"]
+    assert (parked["index"], parked["code"], parked["pointer"]) == (1, "id_too_long", f"/{name}")
+    repair = {"fields": {name: "a-9"}}
+    path = f"/v1/quarantine/{parked['id']}/repair"
+    assert (await world.client.post(path, json=repair, headers=world.admin)).status_code == 200
+
+
 async def test_what_a_batch_shares_does_not_make_gigabytes_of_it(world: IngestWorld) -> None:
     many: list[dict[str, str]] = [{}] * 2000
     refused = await world.track({"batch": many, "context": {"note": "x" * 300_000}})

@@ -31,8 +31,9 @@ MAX_BYTES = 8 * 1600
 EPOCH = 3
 
 TEXTS = st.text(max_size=12) | st.sampled_from(
-    ["", "  ", " a-1 ", "ada@example.com", "null", 'a"b', "a\\b", "\x00", "\ud800", "\x1f", "é", "x" * 101]
-)
+    ["", "  ", " a-1 ", "ada@example.com", "null", 'a"b', "a\\b", "\x00", "\ud800", "\x1f", "é", "x" * 101,
+     "é" * 500, "é" * 501, "\U0001f680" * 251]
+)  # fmt: skip
 NUMBERS = (
     st.integers() | st.floats() | st.sampled_from([2**53, -(2**53), 2**63, -(2**63), 2**64, 1e16, 1e300])
 )
@@ -171,6 +172,8 @@ def test_what_is_usual_is_read_shortly(message: dict[str, Any], arrival: Arrival
         a_track(type="buy"),
         a_track(type=["track"]),
         a_track(anonymousId=" "),
+        a_track(anonymousId="a" * 501),
+        a_track(userId="\U0001f680" * 251),
         "text",
         None,
     ],
