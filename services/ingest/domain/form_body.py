@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from services.ingest.domain.errors import Malformed
-from services.ingest.domain.plain_values import parse_leniently
+from services.ingest.domain.plain_values import kind_of, parse_leniently
 
 _MAX_PAIRS = 2000
 _BOUNDARY = re.compile(rb"--([0-9A-Za-z'()+_,./:=? -]{1,200}?)[ \t]*\r?\n")
@@ -41,10 +41,12 @@ def text_of(raw: bytes) -> str:
 def _single(parsed: Any) -> Any:
     if isinstance(parsed, list) and len(parsed) == 1:
         parsed = parsed[0]
-    if isinstance(parsed, list):
+    if isinstance(parsed, list) and len(parsed) > 1:
         raise Malformed("the body holds several submissions")
-    if not isinstance(parsed, dict) or not parsed:
-        raise Malformed("the body is not an object")
+    if not parsed and isinstance(parsed, dict | list):
+        raise Malformed("the body has no fields")
+    if not isinstance(parsed, dict):
+        raise Malformed(f"the body holds {kind_of(parsed)}, not an object")
     return parsed
 
 

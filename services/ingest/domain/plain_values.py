@@ -25,12 +25,28 @@ class Shape:
 
 def parse_leniently(text: bytes) -> Any:
     """Parse JSON that strict parsers refuse (lone surrogates, NaN, endless numbers), else raise Malformed."""
+    if not text.strip():
+        raise Malformed("the body is empty")
     try:
         return json.loads(
             text, parse_int=_integer, parse_float=_finite_or_none, parse_constant=lambda _: None
         )
-    except (ValueError, RecursionError) as bad:
+    except json.JSONDecodeError as bad:
+        raise Malformed(f"the body is not JSON (line {bad.lineno}, column {bad.colno})") from bad
+    except UnicodeDecodeError as bad:
+        raise Malformed("the body is not JSON: it is no text in UTF-8") from bad
+    except RecursionError as bad:
+        raise Malformed("the body is nested too deeply") from bad
+    except ValueError as bad:
         raise Malformed("the body is not JSON") from bad
+
+
+def kind_of(value: Any) -> str:
+    """Return what parsed JSON is, in words for whoever sent it."""
+    if value is None:
+        return "null"
+    kinds = {bool: "true or false", str: "a text", list: "a list", dict: "an object"}
+    return kinds.get(type(value), "a number")
 
 
 def _integer(digits: str) -> int | str:

@@ -1,5 +1,6 @@
 """Answers of the open doors: JSON, redirects, problems, and the CORS headers that browsers' SDKs need."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ from starlette.types import Send
 
 from services.ingest.entrypoints.request import Head
 from shared.db.errors import RETRY_AFTER_SECONDS
-from shared.web.problem import MEDIA_TYPE, Problem
+from shared.web.problem import MEDIA_TYPE, FieldError, Problem
 
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
@@ -19,21 +20,41 @@ _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, complete."""
+    """One answer. The body of a `fault` is written when it is sent, with the id of the request in it."""
 
     status: int
     body: bytes = b""
     content_type: bytes = JSON
     headers: RawHeaders = field(default_factory=list)
+    fault: Problem | None = None
 
 
 def ok(value: Any) -> Answer:
     return Answer(200, orjson.dumps(value))
 
 
-def problem(status: int, code: str, detail: str, *, headers: RawHeaders | None = None) -> Answer:
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: RawHeaders | None = None,
+    errors: Sequence[FieldError | Mapping[str, Any]] = (),
+) -> Answer:
     """Return a problem+json answer. Source: RFC 9457."""
-    return Answer(status, Problem(status, code, detail).body(), MEDIA_TYPE.encode(), headers or [])
+    fault = Problem(status, code, detail, errors=errors)
+    return Answer(status, content_type=MEDIA_TYPE.encode(), headers=headers or [], fault=fault)
+
+
+def packed_otherwise() -> Answer:
+    """Return 415: the body is packed in a way that the doors cannot undo. Source: RFC 9110, 15.5.16."""
+    return problem(
+        415,
+        "unsupported_encoding",
+        "Content-Encoding must be gzip or identity",
+        headers=[(b"accept-encoding", b"gzip, identity")],
+        errors=[{"pointer": "/content-encoding", "detail": "must be gzip or identity", "in": "header"}],
+    )
 
 
 def unavailable(detail: str) -> Answer:
@@ -81,9 +102,10 @@ def cors(head: Head) -> RawHeaders:
 
 async def send_answer(answer: Answer, head: Head, send: Send) -> None:
     """Send an answer with its CORS headers."""
-    headers = [(b"content-length", b"%d" % len(answer.body)), *answer.headers, *cors(head)]
+    body = answer.fault.body(head.request_id) if answer.fault else answer.body
+    headers = [(b"content-length", b"%d" % len(body)), *answer.headers, *cors(head)]
     if answer.status != 204:
         headers.append((b"content-type", answer.content_type))
     headers += _ALWAYS
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": body})

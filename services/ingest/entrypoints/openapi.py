@@ -104,7 +104,10 @@ def _post(name: str, summary: str, schema: Item) -> Item:
         " held in quarantine and does not cost its batch.",
         "security": _WRITE_KEYS,
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "responses": {"200": _json("Stored.", _ACCEPTED), **_problems("400", "401", "403", "413", "503")},
+        "responses": {
+            "200": _json("Stored.", _ACCEPTED),
+            **_problems("400", "401", "403", "413", "415", "503"),
+        },
     }
 
 
@@ -136,7 +139,7 @@ def _form() -> Item:
         "responses": {
             "200": _json("Stored.", _SUBMITTED),
             "303": {"description": "Stored; a browser goes on to the thank-you page."},
-            **_problems("400", "401", "404", "413", "503"),
+            **_problems("400", "401", "404", "413", "415", "503"),
         },
     }
     get = {

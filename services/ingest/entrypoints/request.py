@@ -15,6 +15,11 @@ from services.ingest.domain.plain_values import plain_text, text_or_none
 from shared.web.body import ClientGone
 
 _GZIP = b"\x1f\x8b"
+# Content codings that are not undone here. Source: IANA HTTP Content Coding Registry. Senders put other words
+# there, as `utf-8`; these say nothing of how the body is packed, and must not cost a lead.
+_OTHER_CODINGS = frozenset(
+    {"aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-compress", "zstd"}
+)
 _MAX_MEMBERS = 64
 _COOKIE = "ajs_anonymous_id"
 
@@ -36,6 +41,7 @@ class Head:
     client: str | None
     scheme: str
     root: str
+    request_id: str | None = None
 
     @staticmethod
     def of(scope: Scope) -> "Head":
@@ -47,6 +53,7 @@ class Head:
             client=client[0] if client else None,
             scheme=scope["scheme"],
             root=scope.get("root_path", ""),
+            request_id=scope.get("leadline.request_id"),
         )
 
     def header(self, name: bytes) -> str:
@@ -63,6 +70,14 @@ class Head:
     def is_browser(self) -> bool:
         """Whether a page sent it: servers send neither header."""
         return b"origin" in self.raw or b"sec-fetch-site" in self.raw
+
+    @property
+    def packed_otherwise(self) -> bool:
+        """Whether the body is said to be packed in a way that cannot be undone here."""
+        if b"content-encoding" not in self.raw:
+            return False
+        codings = self.header(b"content-encoding").lower().split(",")
+        return not _OTHER_CODINGS.isdisjoint(coding.strip() for coding in codings)
 
     @property
     def navigates(self) -> bool:

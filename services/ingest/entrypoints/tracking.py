@@ -11,13 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 from services.ingest.domain.errors import Malformed
 from services.ingest.domain.intake import Doorstep
-from services.ingest.domain.plain_values import encoded, parse_leniently, text_or_none
+from services.ingest.domain.plain_values import encoded, kind_of, parse_leniently, text_or_none
 from services.ingest.domain.tracking import ENVELOPE, with_envelope
 from services.ingest.entrypoints.answer import (
     Answer,
     cors,
     not_allowed,
     ok,
+    packed_otherwise,
     preflight,
     problem,
     send_answer,
@@ -100,21 +101,19 @@ class TrackingDoor:
             return ok({"success": True})
         try:
             raw = await read_bounded(receive, self.max_batch_bytes)
+            if head.packed_otherwise:
+                return packed_otherwise()
             body = _parsed(raw)
         except BodyTooLarge:
             return problem(413, "too_large", f"the body is larger than {self.max_batch_bytes} bytes")
-        except (BodyUnreadable, Malformed):
-            return problem(400, "malformed", "the body is not JSON")
+        except BodyUnreadable:
+            return problem(400, "malformed", "the body cannot be unpacked: it is damaged, or ends early")
+        except Malformed as bad:
+            return problem(400, "malformed", str(bad))
         return await self._accept(door, head, body, len(raw))
 
     async def _accept(self, door: str, head: Head, body: dict[str, Any], size: int) -> Answer:
-        messages = self._messages(door, body)
-        if messages is None:
-            return problem(400, "no_batch", "the body has no list of messages under `batch`")
-        if len(messages) > self.max_batch_messages:
-            return problem(413, "too_many", f"a batch holds at most {self.max_batch_messages} messages")
-        if self._unfolds(body, len(messages), size):
-            return problem(413, "too_large", "the context of the batch is too large for so many messages")
+        # The key first: whoever has none is told that, and nothing of what else may be wrong.
         try:
             sender = await self._sender(head, body)
         except KeysUnavailable:
@@ -123,6 +122,11 @@ class TrackingDoor:
             return problem(401, "unknown_key", "the write key is missing or unknown")
         if not sender.may_send:
             return problem(403, "wrong_scope", "the key may not send events")
+        messages = self._messages(door, body)
+        if messages is None or len(messages) > self.max_batch_messages:
+            return self._no_batch(messages)
+        if self._unfolds(body, len(messages), size):
+            return problem(413, "too_large", "the context of the batch is too large for so many messages")
         doorstep = Doorstep(
             arrival=head.arrival(self.clock.now()),
             kind=SINGLE.get(door),
@@ -173,6 +177,13 @@ class TrackingDoor:
             }
         )
 
+    def _no_batch(self, messages: list[Any] | None) -> Answer:
+        if messages is None:
+            status, code, fault = 400, "no_batch", "the body has no list of messages under `batch`"
+        else:
+            status, code, fault = 413, "too_many", f"a batch holds at most {self.max_batch_messages} messages"
+        return problem(status, code, fault, errors=[{"pointer": "/batch", "detail": fault}])
+
     def _unfolds(self, body: dict[str, Any], messages: int, size: int) -> bool:
         """Return whether the envelope, a copy of which each message gets, makes far more of the request."""
         limit = _MOST_UNFOLDED * self.max_batch_bytes
@@ -203,7 +214,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
         # Browsers cut strings in the middle of an emoji: one such item must not cost its batch.
         body = parse_leniently(raw)
     if not isinstance(body, dict):
-        raise Malformed("the body is not an object")
+        raise Malformed(f"the body is {kind_of(body)}, not an object")
     return body
 
 

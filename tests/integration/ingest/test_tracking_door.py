@@ -123,26 +123,61 @@ async def test_bodies_are_read_by_content_not_by_content_type(world: IngestWorld
 
 
 @pytest.mark.parametrize(
-    ("content", "status"),
+    ("content", "status", "detail"),
     [
-        (b"", 400),
-        (b"not json", 400),
-        (b"[1, 2]", 400),
-        (b'{"batch": {}}', 400),
-        (b"[" * 100_000, 400),
-        (b'{"batch": [' + b"[" * 100_000, 400),
-        (b"\x1f\x8bnot gzip", 400),
-        (gzip.compress(b"0" * 2_000_000), 413),
-        (b" " * 600_000, 413),
-        (orjson.dumps({"batch": [0] * 2501}), 413),
+        (b"", 400, "the body is empty"),
+        (b" \n", 400, "the body is empty"),
+        (b"not json", 400, "the body is not JSON (line 1, column 1)"),
+        (b'{"batch": [],\n]}', 400, "the body is not JSON (line 2, column 1)"),
+        (b'{"batch": "\xff"}', 400, "the body is not JSON: it is no text in UTF-8"),
+        (b"[1, 2]", 400, "the body is a list, not an object"),
+        (b"null", 400, "the body is null, not an object"),
+        (b"false", 400, "the body is true or false, not an object"),
+        (b'"{}"', 400, "the body is a text, not an object"),
+        (b"1.5", 400, "the body is a number, not an object"),
+        (b'{"batch": {}}', 400, "the body has no list of messages under `batch`"),
+        (b"[" * 100_000, 400, "the body is nested too deeply"),
+        (b'{"batch": [' + b"[" * 100_000, 400, "the body is nested too deeply"),
+        (b"\x1f\x8bnot gzip", 400, "the body cannot be unpacked: it is damaged, or ends early"),
+        (gzip.compress(b"0" * 2_000_000), 413, "the body is larger than 500000 bytes"),
+        (b" " * 600_000, 413, "the body is larger than 500000 bytes"),
+        (orjson.dumps({"batch": [0] * 2501}), 413, "a batch holds at most 2500 messages"),
     ],
 )
-async def test_what_is_no_batch_at_all_is_answered_and_never_a_5xx(
-    world: IngestWorld, content: bytes, status: int
+async def test_what_is_no_batch_at_all_is_told_why_and_never_a_5xx(
+    world: IngestWorld, content: bytes, status: int, detail: str
 ) -> None:
     answer = await world.track(content)
-    assert answer.status_code == status
+    assert (answer.status_code, answer.json()["detail"]) == (status, detail)
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_the_key_is_asked_for_before_what_the_batch_lacks(world: IngestWorld) -> None:
+    bad: list[dict[str, object]] = [{"batch": {}}, {"batch": [0] * 2501}]
+    for body in bad:
+        unknown = await world.client.post("/v1/batch", json=body)
+        assert (unknown.status_code, unknown.json()["code"]) == (401, "unknown_key")
+        answer = await world.track(body)
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/batch"]
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, BR"])
+async def test_a_packing_that_cannot_be_undone_is_refused_by_name(world: IngestWorld, coding: str) -> None:
+    for path in ("/v1/track", "/v1/forms/website"):
+        headers = {"content-encoding": coding, "authorization": f"Bearer {world.write_key}"}
+        answer = await world.client.post(path, content=b"\x0b\x02\x80{}\x03", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
+        assert answer.json()["errors"] == [
+            {"pointer": "/content-encoding", "detail": "must be gzip or identity", "in": "header"}
+        ]
+        assert answer.headers["accept-encoding"] == "gzip, identity"
+    assert (world.appended(), await world.rows("SELECT 1 FROM ingest.receipt")) == ([], [])
+
+
+@pytest.mark.parametrize("word", ["utf-8", "identity", "gzip", ""])
+async def test_a_word_that_names_no_other_packing_costs_nothing(world: IngestWorld, word: str) -> None:
+    assert (await world.track(TRACK, "track", **{"content-encoding": word})).json()["accepted"] == 1
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,26 @@ def test_what_no_form_sends_is_malformed(raw: bytes) -> None:
         read_body(raw)
 
 
+@pytest.mark.parametrize(
+    ("raw", "detail"),
+    [
+        (b" ", "the body is empty"),
+        (b"[]", "the body has no fields"),
+        (b"{}", "the body has no fields"),
+        (b"[{}]", "the body has no fields"),
+        (b"[1]", "the body holds a number, not an object"),
+        (b"[[1]]", "the body holds a list, not an object"),
+        (b"[{}, {}]", "the body holds several submissions"),
+        (b"[" * 100_000, "the body is nested too deeply"),
+        (b'{"a": 1', "the body is not JSON (line 1, column 8)"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said(raw: bytes, detail: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        read_body(raw)
+    assert str(refused.value) == detail
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(alphabet='ab=&[]%{}":,-\r\n', max_size=200).map(str.encode))
 def test_any_bytes_are_a_body_or_malformed(raw: bytes) -> None:
