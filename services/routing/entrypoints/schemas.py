@@ -3,9 +3,16 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+# No id of the policy is asked for: heads and CRM users act who are in nobody's rota.
+By = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"
+    ),
+]
 Note = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -20,7 +27,13 @@ class Body(BaseModel):
 class ActBody(Body):
     """An act without particulars."""
 
-    by: Id | None = None
+    by: Annotated[
+        By | None,
+        Field(
+            description="Id of the person who acts. Required where the key is not a person's own (else 422"
+            " `by_required`); with a person's own key it may be left out or null, or name that person."
+        ),
+    ] = None
 
 
 class AcceptBody(ActBody):
@@ -89,7 +102,7 @@ class FeedbackBody(Body):
     """What the CRM says of a lead; `act` is one of the acts on hand-offs."""
 
     act: Id
-    by: Id | None = None
+    by: Annotated[By | None, Field(description="The person in the CRM who did it, where it is known.")] = None
     occurred_at: AwareDatetime | None = None
     reason: Annotated[str, Field(max_length=200)] = ""
     note: Note = ""

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from services.routing.bootstrap import DEFAULT_POLICY
 from tests.integration.routing.http_support import ALWAYS_OPEN, handed_over
 from tests.support.eventually import eventually
@@ -132,6 +134,33 @@ async def test_a_persons_own_key_speaks_for_that_person_alone(world: RoutingWorl
     assert (
         await world.call("PATCH", "/v1/people/bilal", {"online": False}, key=world.rep_key)
     ).status_code == 403
+
+
+@pytest.mark.parametrize("by", ["", "  ", "x" * 201, "anna\n(forged)", "an\x00na", 7])
+async def test_who_acts_is_a_name_of_one_line(world: RoutingWorld, by: object) -> None:
+    for path in ("/v1/handoffs/ho_1/accept", "/v1/handoffs/ho_1/resume", "/v1/lifecycle/ld_1/reopen"):
+        refused = await world.call("POST", path, {"by": by})
+        # A NUL is refused in any body, before anybody looks what it says.
+        assert refused.status_code == (400 if by == "an\x00na" else 422), refused.text
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/by"]
+
+
+async def test_the_same_person_with_a_space_behind_is_the_same_actor(world: RoutingWorld) -> None:
+    handoff = await handed_over(world, "ld_1")
+    path = f"/v1/handoffs/{handoff['id']}/accept"
+    first, again = [
+        await world.call("POST", path, {"by": by})
+        for by in (handoff["person_id"], f" {handoff['person_id']} ")
+    ]
+    assert (first.status_code, again.content) == (200, first.content)
+
+
+async def test_the_document_says_when_the_person_who_acts_must_be_named(world: RoutingWorld) -> None:
+    schemas = (await world.get("/openapi.json"))["components"]["schemas"]
+    by = schemas["AcceptBody"]["properties"]["by"]
+    assert "Required where the key is not a person's own" in by["description"]
+    assert [shape["type"] for shape in by["anyOf"]] == ["string", "null"]
+    assert by["anyOf"][0]["maxLength"] == 200
 
 
 async def test_people_are_changed_under_an_etag_and_never_dropped_with_open_handoffs(
