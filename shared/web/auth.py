@@ -20,6 +20,7 @@ from shared.web.api_key import (
     ApiKey,
     KeyScope,
 )
+from shared.web.parameters import refuse_unknown_parameters
 from shared.web.problem import Problem
 
 __all__ = [
@@ -90,13 +91,16 @@ async def authenticate_asgi(
 def require(scope: KeyScope, *, basic: bool = False) -> Callable[[Request], Awaitable[ApiKey]]:
     """Return the FastAPI dependency for `scope`: `key: Annotated[ApiKey, Depends(require("work"))]`.
 
-    The application must have been made by `create_app(..., authenticate=...)`.
+    The application must have been made by `create_app(..., authenticate=...)`. All endpoints meet here,
+    behind the key: unknown query parameters are refused for all of them, and told to nobody without a key.
     """
 
     async def dependency(request: Request) -> ApiKey:
         token = token_of(request.headers.get("authorization", ""), basic=basic)
         authenticate: Authenticate = request.app.state.authenticate
-        return check_scope(await authenticate(token), scope)
+        key = check_scope(await authenticate(token), scope)
+        refuse_unknown_parameters(request)
+        return key
 
     return dependency
 

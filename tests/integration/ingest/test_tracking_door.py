@@ -111,6 +111,13 @@ async def test_the_key_is_found_wherever_clients_put_it(world: IngestWorld) -> N
     assert (await world.client.post("/v1/track", json=TRACK, headers=reader)).status_code == 403
 
 
+async def test_whatever_senders_append_to_the_address_is_left_alone(world: IngestWorld) -> None:
+    for path in ("track?_=1&statsu=x", "forms/website?utm_source=news&statsu=x"):
+        headers = {"authorization": f"Bearer {world.write_key}"}
+        body = {**TRACK, "email": "ada@example.com"}
+        assert (await world.client.post(f"/v1/{path}", json=body, headers=headers)).status_code == 200
+
+
 async def test_bodies_are_read_by_content_not_by_content_type(world: IngestWorld) -> None:
     body = orjson.dumps({"batch": [TRACK]})
     for content, content_type in (

@@ -136,6 +136,16 @@ async def test_a_persons_own_key_speaks_for_that_person_alone(world: RoutingWorl
     ).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "path", ["handoffs?statsu=open", "sla/clocks?breeched=true", "events?from=x", "people?open=1"]
+)
+async def test_a_slip_in_a_filter_does_not_show_everything(world: RoutingWorld, path: str) -> None:
+    refused = await world.call("GET", f"/v1/{path}")
+    name = path.partition("?")[2].partition("=")[0]
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_parameter")
+    assert [error["pointer"] for error in refused.json()["errors"]] == [f"/{name}"]
+
+
 @pytest.mark.parametrize("by", ["", "  ", "x" * 201, "anna\n(forged)", "an\x00na", 7])
 async def test_who_acts_is_a_name_of_one_line(world: RoutingWorld, by: object) -> None:
     for path in ("/v1/handoffs/ho_1/accept", "/v1/handoffs/ho_1/resume", "/v1/lifecycle/ld_1/reopen"):

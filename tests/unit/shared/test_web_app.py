@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import httpx2
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,6 +41,14 @@ def application() -> FastAPI:
     @app.post("/v1/wishes")
     async def wish(body: Wish) -> dict[str, Any]:
         return {"name": body.name}
+
+    @app.get("/v1/wishes")
+    async def wishes(
+        _: Annotated[ApiKey, Depends(require("read"))],
+        state: str = "any",
+        is_open: Annotated[bool | None, Query(alias="open")] = None,
+    ) -> dict[str, Any]:
+        return {"state": state, "open": is_open}
 
     @app.get("/v1/wishes/{wish_id}")
     async def one(wish_id: int, key: Annotated[ApiKey, Depends(require("read"))]) -> dict[str, Any]:
@@ -107,6 +115,29 @@ async def test_a_bad_parameter_is_named_by_its_place() -> None:
     async with client() as http:
         response = await http.get("/v1/wishes/abc", headers={"authorization": "Bearer ll_work"})
     assert problem(response, 422, "invalid_request")["errors"][0]["in"] == "path"
+
+
+async def test_a_parameter_that_no_endpoint_reads_is_named() -> None:
+    key = {"authorization": "Bearer ll_work"}
+    async with client() as http:
+        known = await http.get("/v1/wishes?state=new&open=true", headers=key)
+        slip = await http.get("/v1/wishes?statsu=new&open=true&is_open=1&~/=1", headers=key)
+        nowhere = await http.get("/v1/wishes/7?state=new", headers=key)
+        keyless = await http.get("/v1/wishes?statsu=new")
+    assert known.json() == {"state": "new", "open": True}
+    body = problem(slip, 422, "unknown_parameter")
+    assert body["known"] == ["open", "state"]
+    assert body["errors"] == [
+        {
+            "pointer": "/statsu",
+            "detail": "no parameter has this name; did you mean `state`?",
+            "in": "query",
+        },
+        {"pointer": "/is_open", "detail": "no parameter has this name; did you mean `open`?", "in": "query"},
+        {"pointer": "/~0~1", "detail": "no parameter has this name", "in": "query"},
+    ]
+    assert problem(nowhere, 422, "unknown_parameter")["known"] == []
+    problem(keyless, 401, "unauthorized")
 
 
 async def test_a_problem_carries_its_extra_members() -> None:
