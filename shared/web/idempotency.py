@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.db.database import Database, Transaction
 from shared.web.auth import ApiKey
+from shared.web.json_bytes import json_bytes
 from shared.web.problem import Problem
 
 MAX_KEY = 255
@@ -35,7 +35,7 @@ class Answer:
     @classmethod
     def json(cls, value: Any, status: int = 200) -> "Answer":
         """Return the answer with a JSON value (datetimes and UUIDs included)."""
-        return cls(status, orjson.dumps(value))
+        return cls(status, json_bytes(value))
 
     def response(self) -> Response:
         """Return it as a Starlette response."""

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypedDict
 
-import orjson
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Send
 
 from shared.db.errors import RETRY_AFTER_SECONDS, is_bad_value, is_transient
+from shared.web.json_bytes import json_bytes
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class Problem(Exception):
             document["errors"] = self.errors
         if request_id:
             document["request_id"] = request_id
-        return orjson.dumps({**self.extra, **document})
+        return json_bytes({**self.extra, **document})
 
 
 def unavailable(code: str, detail: str) -> Problem:

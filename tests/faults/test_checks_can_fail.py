@@ -314,6 +314,14 @@ def test_a_score_that_differs_from_an_undisturbed_run_is_found() -> None:
     assert list(scores.unlike(together, {frozenset({ada}): mine})) != []
 
 
+def test_a_whole_second_in_the_feed_comes_before_its_fractions() -> None:
+    first, second = good().feed[:2]
+    times = "2026-03-01T12:00:05Z", "2026-03-01T12:00:05.500000Z"
+    feed = [{**event, "time": time} for event, time in zip((first, second), times, strict=True)]
+    assert list(settled.feed_is_ordered(replace(good(), feed=feed))) == []
+    assert list(settled.feed_is_ordered(replace(good(), feed=feed[::-1]))) != []
+
+
 def test_a_contact_that_a_crm_has_told_of_before_is_no_news() -> None:
     told_of = journal_of(Entry(0, "act", "ho_2 contact", "ok", [200, "{}"]))
     assert list(handoffs.clicks_count_once(told_of)) != []

@@ -27,6 +27,11 @@ def parse_instant(value: Any) -> datetime | None:
     return None
 
 
+def spelled(instant: datetime) -> str:
+    """Return an instant in UTC as text, as all answers spell it."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def occurred_at(
     message: dict[str, Any], sent_at: Any, *, received_at: datetime, trust_clock: bool
 ) -> datetime:

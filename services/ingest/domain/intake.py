@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from services.ingest.domain.activity import Arrival
-from services.ingest.domain.clock_skew import parse_instant
+from services.ingest.domain.clock_skew import parse_instant, spelled
 
 Door = Literal["tracking", "form"]
 QuarantineState = Literal["held", "replayed", "discarded"]
@@ -34,7 +34,7 @@ class Doorstep:
             "browser": arrival.browser,
             "kind": self.kind,
             # A clock that cannot be read tells nothing, now or later.
-            "sent_at": instant.isoformat() if (instant := parse_instant(self.sent_at)) else None,
+            "sent_at": spelled(instant) if (instant := parse_instant(self.sent_at)) else None,
             "trust_clock": self.trust_clock,
             "cookie_id": self.cookie_id,
         }

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from starlette.types import Send
 
 from services.ingest.entrypoints.request import Head
 from shared.db.errors import RETRY_AFTER_SECONDS
+from shared.web.json_bytes import json_bytes
 from shared.web.problem import MEDIA_TYPE, FieldError, Problem
 
 JSON = b"application/json"
@@ -30,7 +30,7 @@ class Answer:
 
 
 def ok(value: Any) -> Answer:
-    return Answer(200, orjson.dumps(value))
+    return Answer(200, json_bytes(value))
 
 
 def problem(

@@ -11,6 +11,7 @@ from services.routing.usecases.ports import Page, Reads
 from shared.outbox.feed_wakeup import FeedHints
 from shared.web.auth import ApiKey, require
 from shared.web.cursor import decode, encode
+from shared.web.json_bytes import json_bytes
 from shared.web.problem import Problem
 
 # How often a request that waits looks when no hint has come, and how soon again when hints come thick.
@@ -55,7 +56,7 @@ def feed_routes(reads: Reads, hints: FeedHints) -> APIRouter:
         # A full page ends at its last event; a short one has seen all up to the head read before it.
         seen = found[-1]["feed_seq"] if len(found) == limit else max([last, *(e["feed_seq"] for e in found)])
         return Response(
-            orjson.dumps({"data": list(map(_event, found)), "next": encode("feed", epoch, max(seen, start))}),
+            json_bytes({"data": list(map(_event, found)), "next": encode("feed", epoch, max(seen, start))}),
             media_type="application/json",
         )
 

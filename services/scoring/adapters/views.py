@@ -131,7 +131,7 @@ class ScoringViews:
             "outbox_oldest_seconds": age,
             "decay_lag_seconds": late.total_seconds() if late else 0.0,
             "dead_letters": held,
-            "oldest_dead_letter": oldest.isoformat() if oldest else None,
+            "oldest_dead_letter": oldest,
         }
 
     async def reconcile(self) -> Sequence[Finding]:

@@ -136,6 +136,20 @@ async def test_a_persons_own_key_speaks_for_that_person_alone(world: RoutingWorl
     ).status_code == 403
 
 
+async def test_an_instant_is_spelled_one_way_in_all_answers(world: RoutingWorld) -> None:
+    handoff = await handed_over(world, "ld_1")
+    path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
+    accepted = await world.call("POST", f"{path}/accept", by)
+    assert accepted.json()["accepted_at"] == (await world.get(path))["accepted_at"]
+
+    async def told() -> bool:
+        return bool((await world.get("/v1/events?types=leadline.handoff.accepted.v1"))["data"])
+
+    await eventually(told, what="the feed tells of it")
+    for answer in (accepted, await world.call("GET", "/v1/events")):
+        assert "+00:00" not in answer.text
+
+
 @pytest.mark.parametrize(
     "path", ["handoffs?statsu=open", "sla/clocks?breeched=true", "events?from=x", "people?open=1"]
 )
