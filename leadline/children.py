@@ -83,8 +83,10 @@ class Child:
                 await self._drain(process)
                 return
             pause = next_pause(pause / 2 if self.starts == 1 else pause, loop.time() - began)
+            # The reason is in its log alone, which may be long, and hold what is not for here.
             self._say(
                 f"{self._spec.name} ended ({_how(process.returncode)}); starting it again in {pause:.1f} s"
+                f" (why: {self._spec.log_file})"
             )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)

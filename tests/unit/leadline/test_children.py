@@ -38,6 +38,11 @@ def a_child(tmp_path: Path, said: list[str]) -> Child:
     return Child(spec, Pipes(), said.append)
 
 
+def file_named_in(line: str) -> str:
+    """Return what the file holds that a line about a child's end names."""
+    return Path(line.rpartition("(why: ")[2].removesuffix(")")).read_text(encoding="utf-8")
+
+
 async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
     said: list[str] = []
     child = a_child(tmp_path, said)
@@ -48,10 +53,23 @@ async def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:
     os.kill(first, signal.SIGKILL)
     second = await eventually(lambda: child.pid not in (None, first) and child.pid, what="a second one")
     assert second != first
-    assert said == ["files ended (signal SIGKILL); starting it again in 0.2 s"]
+    log = tmp_path / "files.log"
+    assert said == [f"files ended (signal SIGKILL); starting it again in 0.2 s (why: {log})"]
     stop.set()
     await asyncio.wait_for(running, 20)
     assert child.pid is None
+
+
+async def test_a_child_that_fails_is_told_of_with_the_file_that_says_why(tmp_path: Path) -> None:
+    said: list[str] = []
+    spec = ChildSpec("broken", ("--no-such-option",), {}, tmp_path / "broken.log", module="http.server")
+    stop = asyncio.Event()
+    running = asyncio.create_task(Child(spec, Pipes(), said.append).run(stop))
+    await eventually(lambda: said, what="its end is told")
+    stop.set()
+    await asyncio.wait_for(running, 20)
+    assert said[0].startswith("broken ended (status 2); ")
+    assert "--no-such-option" in file_named_in(said[0])
 
 
 async def test_stopping_drains_the_child_and_starts_no_other(tmp_path: Path) -> None:
