@@ -118,6 +118,31 @@ async def test_whatever_senders_append_to_the_address_is_left_alone(world: Inges
         assert (await world.client.post(f"/v1/{path}", json=body, headers=headers)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (b'"userId": 42', {"user_id": "42"}),
+        (b'"userId": 1.5', {"user_id": None}),
+        (b'"event": 7', {"name": "7"}),
+        (b'"properties": [1], "traits": "x", "context": 3', {"properties": {}}),
+        (b'"anonymousId": " b "', {"anonymous_id": "b"}),
+        (b'"properties": {"a": NaN, "b": 99999999999999999999}', {"properties": {"a": None, "b": "9" * 20}}),
+    ],
+)
+async def test_an_odd_value_becomes_what_the_page_about_events_says(
+    world: IngestWorld, odd: bytes, told: dict[str, object]
+) -> None:
+    body = orjson.dumps(TRACK)[:-1] + b", " + odd + b"}"
+    assert (await world.track(body, "track")).json()["accepted"] == 1
+    [event] = world.appended()
+    assert {name: getattr(event, name) for name in told} == told
+
+
+async def test_an_empty_batch_is_no_fault(world: IngestWorld) -> None:
+    answer = await world.track({"batch": []})
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 0)
+
+
 async def test_bodies_are_read_by_content_not_by_content_type(world: IngestWorld) -> None:
     body = orjson.dumps({"batch": [TRACK]})
     for content, content_type in (
