@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from services.routing.adapters.decision_rows import unpacked
@@ -104,10 +105,12 @@ def nobody_acts_after_a_merge(evidence: Evidence) -> Iterator[str]:
                 seen.add(to)
             if to:
                 yield f"lead {lead_id} is redirected in a ring ({name})"
-    gone = {row["lead_id"]: row["at"].isoformat() for row in evidence.tables["redirects"]}
+    gone = {row["lead_id"]: row["at"] for row in evidence.tables["redirects"]}
     for event in evidence.feed:
         lead_id = event["data"].get("lead_id")
-        if event["type"] == told.ASSIGNED and lead_id in gone and event["data"]["at"] > gone[lead_id]:
+        if event["type"] != told.ASSIGNED or lead_id not in gone:
+            continue
+        if datetime.fromisoformat(event["data"]["at"]) > gone[lead_id]:
             yield f"{event['data']['handoff_id']} was handed over under {lead_id}, redirected before"
 
 
