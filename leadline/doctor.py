@@ -74,6 +74,10 @@ def check_spool(data_dir: Path) -> list[Check]:
 
 
 def _spooled(place: str, found: Waiting) -> Check:
+    if found.torn_bytes:
+        detail = f"{found.torn_bytes} bytes lie in damaged files (*.torn)"
+        fix = "is the disk sound? look for spool_file_damaged in the log; nothing but you deletes these files"
+        return Check("spool", place, "warning", detail, fix)
     if found.held_bytes:
         detail = f"{found.held_bytes} bytes were refused and are held"
         fix = "look for spool_holds_a_record in the log; ingest tries them again when it starts"

@@ -87,6 +87,15 @@ SPOOL_HELD_BYTES = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+# Files set aside because of damage in them (`spool_file_damaged`): what lies behind it has not arrived.
+SPOOL_TORN_BYTES = Gauge(
+    "leadline_spool_torn_bytes",
+    "Bytes of damaged spool files.",
+    ["service", "place"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+
 # --- Bus, outbox, consumers -----------------------------------------------------------------------------
 
 # Messages by what became of them: `handled`, `rejected` (poison), `failed` (a bug; dead-lettered), `skipped`

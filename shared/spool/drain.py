@@ -2,6 +2,7 @@
 
 A file is deleted when all of it has arrived; a crash before that sends some records twice, and their natural
 keys tell. A record that its place refuses is held in a file of its own and tried again at the next start.
+A file in which more is damaged than the write that a crash tore is set aside, for somebody to look at.
 """
 
 import asyncio
@@ -10,19 +11,20 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import BinaryIO
 
 import structlog
 
 from shared.observability import metrics
-from shared.spool.frames import Entry, packed, read_entries
+from shared.spool.frames import Entry, is_torn_write, packed, read_entries
 from shared.spool.spool import SUFFIX, OpenFile, Spool, size, sync_directory
 
 log = structlog.get_logger()
 
 HELD_SUFFIX = ".held"
+TORN_SUFFIX = ".torn"
 BATCH = 200
 BATCH_BYTES = 1024 * 1024
 LOOK_SECONDS = 1.0
@@ -105,16 +107,26 @@ class Drainer:
         return arrived
 
     async def _drain(self, path: Path, file: BinaryIO) -> int:
-        arrived = 0
+        arrived, reached = 0, 0
         for batch in _batches(file):
             began = asyncio.get_running_loop().time()
-            for kind, entries in groupby(batch, key=lambda entry: entry.kind):
-                arrived += await self._hand_on(kind, list(entries))
+            for kind, records in groupby(batch, key=lambda record: record[1].kind):
+                arrived += await self._hand_on(kind, [entry for _, entry in records])
+            reached = batch[-1][0]
             took = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(took, LEAST_REST_SECONDS))
-        _forget(path)
+        self._finish(path, file, reached)
         log.info("spool_drained", place=self._place, records=arrived)
         return arrived
+
+    def _finish(self, path: Path, file: BinaryIO, reached: int) -> None:
+        """Delete a file of which all has arrived; set aside one with more in it that cannot be read."""
+        file.seek(reached)
+        if is_torn_write(file.read()):
+            _forget(path)
+        else:
+            kept = _set_aside(path)
+            log.error("spool_file_damaged", place=self._place, file=kept.name, offset=reached)
 
     async def _hand_on(self, kind: str, entries: Sequence[Entry]) -> int:
         """Return how many arrived; those that are refused for good are held, and cost the others nothing."""
@@ -139,27 +151,43 @@ class Drainer:
         found = waiting(self._spool.directory)
         metrics.SPOOLED_BYTES.labels(self._service, self._place).set(found.bytes)
         metrics.SPOOL_HELD_BYTES.labels(self._service, self._place).set(found.held_bytes)
+        metrics.SPOOL_TORN_BYTES.labels(self._service, self._place).set(found.torn_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a spool holds: bytes on their way and for how long (seconds), and bytes that were refused."""
+    """What a spool holds: bytes on their way and for how long (seconds); bytes refused, and damaged."""
 
     bytes: int
     oldest_seconds: float
     held_bytes: int
+    torn_bytes: int
 
 
 def waiting(directory: Path) -> Waiting:
     """Return what waits under `directory`, whoever wrote it; nothing where there is no such folder."""
     found = _files(directory)
     oldest = time.time() - found[0][0] / 1e9 if found else 0.0
-    return Waiting(size(directory), round(max(oldest, 0.0), 1), size(directory, HELD_SUFFIX))
+    return Waiting(
+        bytes=size(directory),
+        oldest_seconds=round(max(oldest, 0.0), 1),
+        held_bytes=size(directory, HELD_SUFFIX),
+        torn_bytes=size(directory, TORN_SUFFIX),
+    )
 
 
 def _forget(path: Path) -> None:
     path.unlink()
     sync_directory(path.parent)
+
+
+def _set_aside(path: Path) -> Path:
+    """Give the file, locked by us, a name by which nobody drains it; return it."""
+    names = (path.with_name(f"{path.stem}{number or ''}{TORN_SUFFIX}") for number in count())
+    kept = next(name for name in names if not name.exists())
+    path.rename(kept)
+    sync_directory(path.parent)
+    return kept
 
 
 def _hold(directory: Path, entry: Entry) -> None:
@@ -177,11 +205,11 @@ def _release_held(directory: Path) -> None:
             path.rename(path.with_suffix(SUFFIX))
 
 
-def _batches(file: BinaryIO) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
+def _batches(file: BinaryIO) -> Iterator[list[tuple[int, Entry]]]:
+    batch: list[tuple[int, Entry]] = []
     begins = 0
     for ends, entry in read_entries(file):
-        batch.append(entry)
+        batch.append((ends, entry))
         if len(batch) == BATCH or ends - begins >= BATCH_BYTES:
             yield batch
             batch, begins = [], ends

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from shared.spool.frames import Entry, packed
+from shared.spool.frames import HEADER, LARGEST, Entry, packed
 
 log = structlog.get_logger()
 
@@ -107,8 +107,8 @@ class Spool:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
 
     async def append(self, entries: Sequence[Entry]) -> None:
-        """Return once the records are on disk; raise SpoolUnavailable."""
-        mine = Waiting(b"".join(map(packed, entries)), asyncio.get_running_loop().create_future())
+        """Return once the records are on disk; raise SpoolUnavailable, also for a record beyond LARGEST."""
+        mine = Waiting(b"".join(map(_framed, entries)), asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all())
@@ -189,6 +189,14 @@ async def open_spool(directory: Path, *, most_bytes: int = MOST_BYTES) -> AsyncI
         yield spool
     finally:
         await spool.close()
+
+
+def _framed(entry: Entry) -> bytes:
+    frame = packed(entry)
+    if len(frame) - HEADER.size > LARGEST:
+        # Whoever reads it back would take it for damage. Where it belongs it may still be taken, later.
+        raise SpoolUnavailable(f"a record of {len(frame)} bytes is more than the spool takes, {LARGEST}")
+    return frame
 
 
 def _settle(batch: Sequence[Waiting], fault: SpoolUnavailable | None) -> None:

@@ -25,11 +25,17 @@ def _plain(found: Mapping[str, Waiting]) -> dict[str, dict[str, float]]:
     return {place: asdict(one) for place, one in found.items()}
 
 
-def _held_back(found: Mapping[str, Waiting]) -> Finding:
+def held_back(found: Mapping[str, Waiting]) -> Finding:
+    """Return what in the spool does not go on by itself: records that were refused, and damaged files."""
     problems = [
         f"{place}: {one.held_bytes} bytes were refused, see spool_holds_a_record in the log"
         for place, one in found.items()
         if one.held_bytes
+    ]
+    problems += [
+        f"{place}: {one.torn_bytes} bytes in damaged files, see spool_file_damaged in the log"
+        for place, one in found.items()
+        if one.torn_bytes
     ]
     return Finding("nothing that was spooled is held back", len(found), problems)
 
@@ -64,7 +70,7 @@ class IngestViews:
         """Return whether every receipt is in exactly one place, and the spool holds nothing back."""
         found = await self._quarantine.contradictions()
         findings = [Finding(check, checked, problems) for check, (checked, problems) in found.items()]
-        return findings if self._spool is None else [*findings, _held_back(spooled(self._spool))]
+        return findings if self._spool is None else [*findings, held_back(spooled(self._spool))]
 
     async def lead(self, lead_id: str) -> Mapping[str, Any] | None:
         """Return None: ingest knows no leads."""

@@ -203,7 +203,7 @@ async def test_the_spool_is_seen_in_status_and_metrics(world: IngestWorld) -> No
     await world.track({"batch": [PAGE]})
     status = await world.service.views.status()
     assert status["spool"]["activity"]["bytes"] > 0
-    assert status["spool"]["intake"] == {"bytes": 0, "oldest_seconds": 0.0, "held_bytes": 0}
+    assert status["spool"]["intake"] == {"bytes": 0, "oldest_seconds": 0.0, "held_bytes": 0, "torn_bytes": 0}
 
     async def shown() -> bool:
         lines = (await world.client.get("/metrics")).text.splitlines()

@@ -22,6 +22,13 @@ MUTANTS = (
         r"assert \[Entry",
     ),
     Mutant(
+        "damaged files deleted",
+        "A file is deleted when nothing is left in it but a write that a crash tore.",
+        [Edit(DRAIN, "        if is_torn_write(file.read()):\n", "        if True:\n")],
+        f"{CHECKS}::test_a_damaged_file_is_set_aside_and_not_deleted",
+        r"assert \{.*\} == \{",
+    ),
+    Mutant(
         "half-written records stay",
         "A write that fails is cut off again.",
         [Edit(SPOOL, "            os.ftruncate(self._descriptor, self.size)\n", "")],
@@ -34,7 +41,7 @@ MUTANTS = (
         [
             Edit(DRAIN, "        for batch in _batches(file):\n",
                  "        _forget(path)\n        for batch in _batches(file):\n"),
-            Edit(DRAIN, '        _forget(path)\n        log', "        log"),
+            Edit(DRAIN, "        self._finish(path, file, reached)\n", ""),
         ],
         f"{CHECKS}::test_what_cannot_arrive_yet_stays",
         r"assert \[b'later'\] == \[b'0'",

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.spool import drain
+from shared.spool import drain, frames
+from shared.spool import spool as spool_module
 from shared.spool.drain import Drainer, NotYet, waiting
-from shared.spool.frames import Entry, packed, read_entries
+from shared.spool.frames import HEADER, Entry, is_torn_write, packed, read_entries
 from shared.spool.spool import OpenFile, Spool, SpoolUnavailable, open_spool, size
 from tests.support.eventually import eventually
 
@@ -47,6 +48,19 @@ def files(directory: Path) -> int:
     return len(list(directory.iterdir()))
 
 
+def put(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def after_the_last_whole(written: bytes) -> bytes:
+    ends = [end for end, _ in read_entries(io.BytesIO(written))]
+    return written[max(ends, default=0) :]
+
+
 def numbered(count: int) -> list[Entry]:
     return [Entry("x", str(number).encode()) for number in range(count)]
 
@@ -71,6 +85,36 @@ def test_a_record_with_a_wrong_bit_is_never_taken_for_a_right_one(
         whole[at] ^= 1 << data.draw(st.integers(0, 7))
     found = [entry for _, entry in read_entries(io.BytesIO(bytes(whole)))]
     assert found == entries[: len(found)]
+
+
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.data())
+def test_a_crash_during_a_write_leaves_nothing_to_keep(payloads: list[bytes], data: st.DataObject) -> None:
+    written = b"".join(packed(Entry("x", payload)) for payload in payloads)
+    cut = data.draw(st.integers(0, len(written)))
+    assert is_torn_write(after_the_last_whole(written[:cut]))
+    assert is_torn_write(after_the_last_whole(written + bytes(cut)))
+
+
+@given(st.lists(st.binary(max_size=60), min_size=2, max_size=6), st.data())
+def test_damage_before_another_record_is_no_torn_write(payloads: list[bytes], data: st.DataObject) -> None:
+    records = [packed(Entry("x", payload)) for payload in payloads]
+    written = bytearray(b"".join(records))
+    at = data.draw(st.integers(0, len(written) - len(records[-1]) - 1))
+    written[at] ^= 1 << data.draw(st.integers(0, 7))
+    assert not is_torn_write(after_the_last_whole(bytes(written)))
+
+
+def test_damage_at_the_end_is_kept_where_it_may_have_been_acknowledged() -> None:
+    written = bytearray(packed(Entry("x", b"acknowledged")))
+    written[-1] ^= 1
+    assert not is_torn_write(bytes(written))
+
+
+def test_where_it_takes_too_long_to_tell_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    torn = packed(Entry("x", HEADER.pack(5, 0) * 100))[:-1]
+    assert is_torn_write(torn)
+    monkeypatch.setattr(frames, "_MOST_SEARCHED", 100)
+    assert not is_torn_write(torn)
 
 
 async def test_what_is_spooled_arrives_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -201,6 +245,39 @@ async def test_a_torn_tail_costs_nothing_that_was_acknowledged(tmp_path: Path) -
     assert await a_drainer(spool, place).turn() == 1
     assert place.arrived == [b"whole"]
     assert size(tmp_path) == 0
+
+
+async def test_a_damaged_file_is_set_aside_and_not_deleted(tmp_path: Path) -> None:
+    file = OpenFile(tmp_path)
+    damaged = bytearray(b"".join(map(packed, numbered(3))))
+    damaged[len(packed(numbered(1)[0])) + HEADER.size] ^= 1
+    file.write(bytes(damaged))
+    file.close()
+    name = file.path.stem
+    put(tmp_path / f"{name}.torn", b"of an earlier time")
+    spool, place = Spool(tmp_path), Place()
+    assert await a_drainer(spool, place).turn() == 1
+    assert place.arrived == [b"0"]
+    kept = {f"{name}.torn": b"of an earlier time", f"{name}1.torn": bytes(damaged)}
+    assert contents(tmp_path) == kept
+    assert waiting(tmp_path).bytes == 0
+    assert waiting(tmp_path).torn_bytes == len(damaged) + len(b"of an earlier time")
+    assert await a_drainer(spool, place).turn() == 0
+    await spool.close()
+
+
+async def test_a_record_that_would_be_taken_for_damage_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (frames, spool_module):
+        monkeypatch.setattr(module, "LARGEST", 100)
+    largest, spool, place = Entry("x", bytes(98)), Spool(tmp_path), Place()
+    with pytest.raises(SpoolUnavailable, match="more than the spool takes"):
+        await spool.append([*numbered(1), Entry("x", bytes(99))])
+    await spool.append([largest])
+    assert await a_drainer(spool, place).turn() == 1
+    assert place.arrived == [largest.payload]
+    await spool.close()
 
 
 async def test_it_drains_by_itself_once_the_place_is_back(tmp_path: Path) -> None:
