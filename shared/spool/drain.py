@@ -46,7 +46,8 @@ async def _nothing() -> None:
 class Drainer:
     """A Runner. `deliver` names what each kind of record is handed to.
 
-    `when_empty` is awaited at each look that finds nothing to drain.
+    `when_done` is awaited at each look that has brought on what it could: what is left then lies in files
+    that others hold or that cannot be read, and says nothing of the place.
     """
 
     def __init__(
@@ -55,13 +56,13 @@ class Drainer:
         deliver: Mapping[str, Deliver],
         *,
         service: str,
-        when_empty: Callable[[], Awaitable[None]] = _nothing,
+        when_done: Callable[[], Awaitable[None]] = _nothing,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._spool = spool
         self._deliver = deliver
         self._service = service
-        self._when_empty = when_empty
+        self._when_done = when_done
         self._look_seconds = look_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -94,16 +95,24 @@ class Drainer:
         if self._spool.is_writing:
             await self._spool.hand_over()
             arrived += await self._drain_all()
-        if not size(self._spool.directory):
-            await self._when_empty()
+        await self._when_done()
         return arrived
 
     async def _drain_all(self) -> int:
         arrived = 0
         for _, path in _files(self._spool.directory):
-            with _taken(path) as file:
-                if file is not None:
-                    arrived += await self._drain(path, file)
+            try:
+                with _taken(path) as file:
+                    if file is not None:
+                        arrived += await self._drain(path, file)
+            except OSError as fault:
+                # It stays, and costs the others nothing: each look tries it again.
+                log.warning(
+                    "spool_file_not_drained",
+                    place=self._place,
+                    file=path.name,
+                    reason=fault.strerror or type(fault).__name__,
+                )
         return arrived
 
     async def _drain(self, path: Path, file: BinaryIO) -> int:

@@ -131,7 +131,7 @@ def _drainer(
             breaker.worked()
 
     guarded = {kind: _telling(breaker, one) for kind, one in deliver.items()}
-    return Drainer(spool, guarded, service="ingest", when_empty=look_if_open)
+    return Drainer(spool, guarded, service="ingest", when_done=look_if_open)
 
 
 def _telling(breaker: Breaker, deliver: Deliver) -> Deliver:

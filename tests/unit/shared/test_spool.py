@@ -56,6 +56,28 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+def refuse(patched: pytest.MonkeyPatch, where: str, bad: Path) -> None:
+    """Let a file be neither opened nor locked."""
+    if where == "open":
+        opened = Path.open
+
+        def opening(path: Path, *arguments: Any) -> Any:
+            if path == bad:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return opened(path, *arguments)
+
+        patched.setattr(Path, "open", opening)
+    else:
+        lock = fcntl.flock
+
+        def locking(file: Any, operation: int) -> None:
+            if getattr(file, "name", None) == str(bad):
+                raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+            lock(file, operation)
+
+        patched.setattr(fcntl, "flock", locking)
+
+
 def after_the_last_whole(written: bytes) -> bytes:
     ends = [end for end, _ in read_entries(io.BytesIO(written))]
     return written[max(ends, default=0) :]
@@ -408,13 +430,13 @@ async def test_large_records_are_drained_in_small_batches(tmp_path: Path) -> Non
     await spool.close()
 
 
-async def test_with_nothing_to_drain_it_looks_whether_the_place_is_back(tmp_path: Path) -> None:
+async def test_with_nothing_left_to_drain_it_looks_whether_the_place_is_back(tmp_path: Path) -> None:
     spool, place, looks = Spool(tmp_path), Place(), list[int]()
 
     async def look() -> None:
         looks.append(len(place.arrived))
 
-    drainer = Drainer(spool, {"x": place}, service="test", when_empty=look)
+    drainer = Drainer(spool, {"x": place}, service="test", when_done=look)
     await drainer.turn()
     await spool.append(numbered(1))
     place.away = True
@@ -423,6 +445,46 @@ async def test_with_nothing_to_drain_it_looks_whether_the_place_is_back(tmp_path
     place.away = False
     await drainer.turn()
     assert looks == [0, 1]
+    await spool.close()
+
+
+@pytest.mark.parametrize("where", ["open", "flock"])
+async def test_a_file_that_cannot_be_read_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    spool, place, looks = Spool(tmp_path), Place(), list[int]()
+
+    async def look() -> None:
+        looks.append(len(place.arrived))
+
+    bad = OpenFile(tmp_path)
+    bad.write(packed(Entry("x", b"behind a bad sector")))
+    bad.close()
+    await spool.append(numbered(2))
+    drainer = Drainer(spool, {"x": place}, service="test", when_done=look)
+    with monkeypatch.context() as patched:
+        refuse(patched, where, bad.path)
+        assert await drainer.turn() == 2
+    assert looks == [2], "whether the place is back is asked though a file stays"
+    assert contents(tmp_path).keys() == {bad.path.name}
+    assert await drainer.turn() == 1
+    assert place.arrived == [b"0", b"1", b"behind a bad sector"]
+    await spool.close()
+
+
+async def test_a_place_that_is_away_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    spool, looks = Spool(tmp_path), list[int]()
+
+    async def away(records: Sequence[bytes]) -> None:
+        raise NotYet from ConnectionError("refused")
+
+    async def look() -> None:
+        looks.append(1)
+
+    await spool.append(numbered(2))
+    with pytest.raises(NotYet):
+        await Drainer(spool, {"x": away}, service="test", when_done=look).turn()
+    assert looks == []
     await spool.close()
 
 
