@@ -80,7 +80,7 @@ def _spooled(place: str, found: Waiting) -> Check:
         return Check("spool", place, "warning", detail, fix)
     if found.held_bytes:
         detail = f"{found.held_bytes} bytes were refused and are held"
-        fix = "look for spool_holds_a_record in the log; ingest tries them again when it starts"
+        fix = "look for spool_holds_a_record in the log; ingest tries them again each hour and when it starts"
         return Check("spool", place, "warning", detail, fix)
     if found.oldest_seconds > LONG_SPOOLED_SECONDS:
         detail = f"{found.bytes} bytes wait, the oldest for {found.oldest_seconds:.0f} s"

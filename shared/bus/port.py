@@ -18,6 +18,10 @@ class BusUnavailable(Exception):
     """The bus cannot take or give messages now; nothing was promised. Retry later, or answer 503."""
 
 
+class BusForbids(Exception):
+    """The bus does not let us do this: it is our rights there, no message, and whoever runs it has to act."""
+
+
 class UnknownTopic(Exception):
     """The log has no topic of that name; the registry and the log disagree."""
 

@@ -11,6 +11,9 @@ import asyncpg
 # for maintenance (55000).
 _TRANSIENT_CLASSES = ("08", "53", "57", "40", "58")
 _TRANSIENT_CODES = frozenset({"55P03", "55000", "25006", "25P03"})
+# Who we are (28, 0P), which database and schema (3D, 3F), what is there and what we may do with it (42): the
+# same for every value, until somebody mends the installation.
+_INSTALLATION_CLASSES = ("28", "0P", "3D", "3F", "42")
 
 RETRY_AFTER_SECONDS = 2
 
@@ -26,6 +29,13 @@ def is_transient(error: BaseException) -> bool:
         # Wrong arguments are ValueErrors too (DataError); those are bugs. The rest is about lost connections.
         return not isinstance(error, ValueError)
     return isinstance(error, OSError | TimeoutError)
+
+
+def is_of_the_installation(error: BaseException) -> bool:
+    """Return whether the database refused us, or lacks what we ask for, whatever the values were."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return False
+    return (getattr(error, "sqlstate", None) or "").startswith(_INSTALLATION_CLASSES)
 
 
 def is_bad_value(error: BaseException) -> bool:

@@ -78,7 +78,7 @@ SPOOLED_BYTES = Gauge(
     multiprocess_mode="mostrecent",
 )
 
-# What its place refused for good: a bug, told in the log. It is tried again when ingest starts the next time.
+# What its place refused for good: a bug, told in the log. It is tried again each hour and at the next start.
 SPOOL_HELD_BYTES = Gauge(
     "leadline_spool_held_bytes",
     "Bytes of spooled records that were refused.",

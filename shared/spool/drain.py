@@ -1,7 +1,8 @@
 """Drains spool files: its own and those of processes that are gone, to where the records belong.
 
 A file is deleted when all of it has arrived; a crash before that sends some records twice, and their natural
-keys tell. A record that its place refuses is held in a file of its own and tried again at the next start.
+keys tell. A record that its place refuses is held in a file of its own, and tried again each hour and at
+the next start.
 A file in which more is damaged than the write that a crash tore is set aside, for somebody to look at.
 """
 
@@ -28,6 +29,8 @@ TORN_SUFFIX = ".torn"
 BATCH = 200
 BATCH_BYTES = 1024 * 1024
 LOOK_SECONDS = 1.0
+# What was refused may have been so for want of something that is there by now.
+RELEASE_SECONDS = 3600.0
 # After each batch it rests for as long as the batch took: live traffic has at least half of everything.
 LEAST_REST_SECONDS = 0.01
 
@@ -58,24 +61,24 @@ class Drainer:
         service: str,
         when_done: Callable[[], Awaitable[None]] = _nothing,
         look_seconds: float = LOOK_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
         self._deliver = deliver
         self._service = service
         self._when_done = when_done
         self._look_seconds = look_seconds
+        self._monotonic = monotonic
+        self._release_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until `stop`; a fault of the disk or of ours is logged, and tried again.
 
         Nothing but `stop` ends it: what it does not bring on stays where it is.
         """
-        released = False
         while not stop.is_set():
             try:
-                if not released:
-                    _release_held(self._spool.directory)
-                    released = True
+                self._release_if_due()
                 await self.turn()
             except NotYet as away:
                 log.info("spool_waits", place=self._place, reason=str(away))
@@ -97,6 +100,11 @@ class Drainer:
             arrived += await self._drain_all()
         await self._when_done()
         return arrived
+
+    def _release_if_due(self) -> None:
+        if (now := self._monotonic()) >= self._release_at:
+            _release_held(self._spool.directory)
+            self._release_at = now + RELEASE_SECONDS
 
     async def _drain_all(self) -> int:
         arrived = 0
@@ -208,7 +216,7 @@ def _hold(directory: Path, entry: Entry) -> None:
 
 
 def _release_held(directory: Path) -> None:
-    """Let what was refused be tried again: a new release may take it."""
+    """Let what was refused be tried again: a new release, or a mended installation, may take it."""
     for path in directory.glob(f"*{HELD_SUFFIX}"):
         with suppress(FileNotFoundError):
             path.rename(path.with_suffix(SUFFIX))

@@ -19,9 +19,9 @@ from services.ingest.usecases.spool_intake import (
     settle_spooled,
     unpack_messages,
 )
-from shared.bus.port import Bus, BusUnavailable, Outgoing, UnknownTopic
+from shared.bus.port import Bus, BusForbids, BusUnavailable, Outgoing, UnknownTopic
 from shared.contracts.topics import ACTIVITY
-from shared.db.errors import is_transient
+from shared.db.errors import is_of_the_installation, is_transient
 from shared.observability import metrics
 from shared.spool.drain import Deliver, Drainer, NotYet
 from shared.spool.frames import Entry
@@ -145,11 +145,15 @@ def _telling(breaker: Breaker, deliver: Deliver) -> Deliver:
 
 @contextmanager
 def _away_is_not_yet() -> Iterator[None]:
+    """Let records wait for what is no fault of theirs: what is away, and what whoever runs it has to mend.
+
+    Taken for their own fault, missing rights would have every record set aside, one by one.
+    """
     try:
         yield
-    except (BusUnavailable, UnknownTopic, SourcesUnavailable) as away:
+    except (BusUnavailable, BusForbids, UnknownTopic, SourcesUnavailable) as away:
         raise NotYet(str(away)) from away
     except Exception as fault:
-        if is_transient(fault):
+        if is_transient(fault) or is_of_the_installation(fault):
             raise NotYet(type(fault).__name__) from fault
         raise

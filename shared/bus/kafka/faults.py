@@ -7,16 +7,16 @@ from typing import TypeVar
 from aiokafka import errors
 
 from shared.bus.kafka.options import CALL_SECONDS
-from shared.bus.port import BusUnavailable
+from shared.bus.port import BusForbids, BusUnavailable
 
 ResultT = TypeVar("ResultT")
 
-# Faults that no waiting mends: they are ours or the operator's, and must be seen.
+# Of no message: what we may do there is the operator's affair, and must be seen.
+FORBIDDEN = (errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError)
+# Faults that no waiting mends: they are ours, and must be seen.
 PERMANENT = (
     errors.MessageSizeTooLargeError,
     errors.RecordListTooLargeError,
-    errors.TopicAuthorizationFailedError,
-    errors.GroupAuthorizationFailedError,
     errors.UnsupportedCodecError,
     errors.IllegalStateError,
     errors.IllegalArgumentError,
@@ -26,13 +26,16 @@ PERMANENT = (
 async def in_time(work: Awaitable[ResultT], seconds: float = CALL_SECONDS) -> ResultT:
     """Await `work`; raise BusUnavailable where it takes longer than `seconds` or the cluster is away.
 
-    Also where the library cancels a task of its own that we wait for: nobody has asked us to end.
+    BusForbids where it refuses us by our rights. BusUnavailable also where the library cancels a task of its
+    own that we wait for: nobody has asked us to end.
     """
     try:
         async with asyncio.timeout(seconds):
             return await work
     except PERMANENT:
         raise
+    except FORBIDDEN as fault:
+        raise BusForbids(type(fault).__name__) from fault
     except asyncio.CancelledError as cancelled:
         task = asyncio.current_task()
         if task is None or task.cancelling():

@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from shared.bus.kafka.ending import end_consumer, start
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
-from shared.bus.port import BusUnavailable, Fetched, OffsetOutOfRange, Partition, Record
+from shared.bus.port import BusForbids, BusUnavailable, Fetched, OffsetOutOfRange, Partition, Record
 
 # How often the cluster is told the group's offsets, for displays of lag; nothing here reads them.
 TELL_SECONDS = 5.0
@@ -180,7 +180,7 @@ class Member:
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         # It hangs while the coordinator is away, and is refused in a rebalance; the next one tells the same.
-        with suppress(BusUnavailable, KafkaError):
+        with suppress(BusUnavailable, BusForbids, KafkaError):
             await in_time(self._consumer.commit(dict(offsets)), TELL_SECONDS)
 
 

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from shared.db.errors import constraint_of, is_bad_value, is_transient, translate
+from shared.db.errors import constraint_of, is_bad_value, is_of_the_installation, is_transient, translate
 
 TRANSIENT = [
     asyncpg.ConnectionDoesNotExistError("gone"),
@@ -43,6 +43,33 @@ def test_faults_that_pass_are_transient(error: Exception) -> None:
 @pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
 def test_bugs_and_refusals_are_not_transient(error: Exception) -> None:
     assert not is_transient(error)
+
+
+INSTALLATION = [
+    asyncpg.InvalidPasswordError("who"),
+    asyncpg.InvalidAuthorizationSpecificationError("may not log in"),
+    asyncpg.InvalidCatalogNameError("no such database"),
+    asyncpg.InvalidSchemaNameError("no such schema"),
+    asyncpg.UndefinedTableError("no such table"),
+    asyncpg.UndefinedColumnError("no such column"),
+    asyncpg.InsufficientPrivilegeError("not yours"),
+]
+OF_VALUES = [
+    asyncpg.UniqueViolationError("twice"),
+    asyncpg.NumericValueOutOfRangeError("too large"),
+    asyncpg.PostgresError("anything"),
+    KeyError("no"),
+]
+
+
+@pytest.mark.parametrize("error", INSTALLATION, ids=lambda error: type(error).__name__)
+def test_what_is_the_same_for_all_values_is_of_the_installation(error: Exception) -> None:
+    assert is_of_the_installation(error)
+
+
+@pytest.mark.parametrize("error", OF_VALUES, ids=lambda error: type(error).__name__)
+def test_what_may_be_the_value_is_not_of_the_installation(error: Exception) -> None:
+    assert not is_of_the_installation(error)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from shared.bus.kafka import ending as endings
 from shared.bus.kafka.ending import end_consumer
 from shared.bus.kafka.faults import in_time
-from shared.bus.port import BusUnavailable
+from shared.bus.port import BusForbids, BusUnavailable
 
 
 async def cancels_itself() -> None:
@@ -85,6 +90,25 @@ async def test_a_call_whose_task_the_library_cancels_is_a_bus_that_is_away() -> 
     await asyncio.wait([waiting])
     assert not waiting.cancelled(), "cancelled by nobody"
     assert isinstance(waiting.exception(), BusUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (TopicAuthorizationFailedError, BusForbids),
+        (GroupAuthorizationFailedError, BusForbids),
+        (MessageSizeTooLargeError, MessageSizeTooLargeError),
+        (KafkaError, BusUnavailable),
+    ],
+)
+async def test_missing_rights_are_told_from_a_message_that_is_refused(
+    fault: type[Exception], told: type[Exception]
+) -> None:
+    async def refused() -> None:
+        raise fault
+
+    with pytest.raises(told):
+        await in_time(refused(), 5)
 
 
 async def test_a_call_that_we_are_told_to_give_up_is_given_up() -> None:

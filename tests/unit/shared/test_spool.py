@@ -407,6 +407,32 @@ async def test_what_is_refused_for_good_is_held_and_costs_the_others_nothing(tmp
     await spool.close()
 
 
+async def test_what_was_refused_is_tried_again_each_hour(tmp_path: Path) -> None:
+    spool, place, stop, now = Spool(tmp_path), Place(), asyncio.Event(), [0.0]
+    refuses, tried = [True], list[float]()
+
+    async def choosy(records: Sequence[bytes]) -> None:
+        tried.append(now[0])
+        if refuses[0]:
+            raise KeyError("a bug")
+        await place(records)
+
+    drainer = Drainer(spool, {"x": choosy}, service="test", look_seconds=0.001, monotonic=lambda: now[0])
+    running = asyncio.create_task(drainer.run(stop))
+    await spool.append(numbered(1))
+    await eventually(lambda: waiting(tmp_path).held_bytes > 0, what="a held record")
+    now[0], refuses[0] = drain.RELEASE_SECONDS - 1, False
+    await spool.append([Entry("x", b"later")])
+    await eventually(lambda: place.arrived == [b"later"], what="looks that release nothing")
+    assert waiting(tmp_path).held_bytes > 0
+    now[0] = drain.RELEASE_SECONDS
+    await eventually(lambda: place.arrived == [b"later", b"0"], what="what was held")
+    assert tried == [0.0, drain.RELEASE_SECONDS - 1, drain.RELEASE_SECONDS]
+    stop.set()
+    await running
+    await spool.close()
+
+
 async def test_a_spool_has_a_largest_size_for_all_its_processes(tmp_path: Path) -> None:
     one, other = Spool(tmp_path, most_bytes=1000), Spool(tmp_path, most_bytes=1000)
     await one.append([Entry("x", bytes(500))])
