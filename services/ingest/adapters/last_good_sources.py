@@ -29,3 +29,7 @@ class LastGoodSources:
             new.replace(self._file)
         except OSError as error:
             log.warning("ingest.last_good_sources_not_written", error_type=type(error).__name__)
+
+    def not_understood(self) -> None:
+        """Say that the file is there and of no use to this release."""
+        log.warning("ingest.last_good_sources_not_understood")

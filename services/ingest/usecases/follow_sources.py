@@ -22,6 +22,9 @@ class LastGood(Protocol):
 
     def write(self, text: str) -> None: ...
 
+    def not_understood(self) -> None:
+        """Note that the text read is none of this release, and is taken for none."""
+
 
 class CurrentSources:
     """The active sources, at most `max_age_seconds` old while the store answers.
@@ -97,4 +100,8 @@ class CurrentSources:
 
     def _take_last_good(self) -> None:
         if self._sources is None and self._last_good is not None and (text := self._last_good.read()):
-            self._sources = read_sources(text)
+            try:
+                self._sources = read_sources(text)
+            except ConfigError:
+                # A newer release may have written it. Callers hear that there are none now, and no fault.
+                self._last_good.not_understood()

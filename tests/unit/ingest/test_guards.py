@@ -215,9 +215,18 @@ async def test_the_last_good_file_outlives_a_restart(tmp_path: Path) -> None:
     await CurrentSources(configs, last_good=kept).get()
     configs.away = True
     assert set((await CurrentSources(configs, last_good=kept).get()).by_name) == {"website"}
-    (tmp_path / "new" / "sources.yaml").write_bytes(b"\xff")
+
+
+@pytest.mark.parametrize("unreadable", [b"\xff", b"version: 99", b"{no yaml"])
+async def test_a_last_good_file_that_cannot_be_read_is_none(tmp_path: Path, unreadable: bytes) -> None:
+    configs, file = _Configs(GOOD), tmp_path / "sources.yaml"
+    file.write_bytes(unreadable)
+    current = CurrentSources(configs, last_good=LastGoodSources(file), max_age_seconds=0.0)
+    configs.away = True
     with pytest.raises(SourcesUnavailable):
-        await CurrentSources(configs, last_good=kept).get()
+        await current.get()
+    configs.away = False
+    assert set((await current.get()).by_name) == {"website"}
 
 
 async def test_without_any_file_the_caller_is_told_to_try_again() -> None:
