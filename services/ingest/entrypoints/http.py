@@ -183,7 +183,7 @@ def _add_sources(router: APIRouter, api: Api) -> None:
                 for f in refused.findings
             ]
             raise Problem(422, "invalid_sources", "The file was refused.", errors=errors) from None
-        api.sources.replace(sources)
+        api.sources.replace(sources, text)
         return {"version": sources.version, "sources": sorted(sources.by_name)}
 
 

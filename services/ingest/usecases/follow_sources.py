@@ -66,9 +66,10 @@ class CurrentSources:
             raise SourcesUnavailable("the sources cannot be read")
         return self._sources
 
-    def replace(self, sources: Sources) -> None:
-        """Take over what was just activated."""
-        self._sources, self._read_at = sources, self._monotonic()
+    def replace(self, sources: Sources, text: str) -> None:
+        """Take over what was just activated, and the text that it was read from."""
+        self._read_at = self._monotonic()
+        self._keep(sources, text)
 
     def _fresh(self) -> Sources | None:
         return self._sources if self._monotonic() - self._read_at < self._max_age_seconds else None
@@ -91,10 +92,14 @@ class CurrentSources:
 
     def _take(self, text: str) -> None:
         try:
-            self._sources = read_sources(text)
+            sources = read_sources(text)
         except ConfigError:
             # An older release may not know the newest file: it stays with the one that it understood.
             return
+        self._keep(sources, text)
+
+    def _keep(self, sources: Sources, text: str) -> None:
+        self._sources = sources
         if self._last_good is not None:
             self._last_good.write(text)
 

@@ -14,7 +14,7 @@ from services.ingest.adapters.guards import Breaker, GuardedLog, GuardedStore, P
 from services.ingest.adapters.last_good_sources import LastGoodSources
 from services.ingest.usecases.follow_sources import CurrentSources, SourcesUnavailable
 from services.ingest.usecases.ports import StoreUnavailable
-from services.ingest.usecases.push_sources import version_of
+from services.ingest.usecases.push_sources import push_sources, version_of
 from shared.bus.port import BusUnavailable, Outgoing, UnknownTopic
 from tests.support.eventually import eventually
 
@@ -215,6 +215,17 @@ async def test_the_last_good_file_outlives_a_restart(tmp_path: Path) -> None:
     await CurrentSources(configs, last_good=kept).get()
     configs.away = True
     assert set((await CurrentSources(configs, last_good=kept).get()).by_name) == {"website"}
+
+
+async def test_sources_pushed_here_are_the_last_good_ones(tmp_path: Path) -> None:
+    configs, kept = _Configs(GOOD), LastGoodSources(tmp_path / "sources.yaml")
+    current = CurrentSources(configs, last_good=kept, max_age_seconds=0.0)
+    await current.get()
+    pushed = GOOD + "  shop:\n    email: email\n"
+    current.replace(await push_sources(pushed, configs, actor="somebody"), pushed)
+    assert set((await current.get()).by_name) == {"website", "shop"}
+    configs.away = True
+    assert set((await CurrentSources(configs, last_good=kept).get()).by_name) == {"website", "shop"}
 
 
 @pytest.mark.parametrize("unreadable", [b"\xff", b"version: 99", b"{no yaml"])
