@@ -1,8 +1,8 @@
 """Drains spool files: its own and those of processes that are gone, to where the records belong.
 
-A file is deleted when all of it has arrived; a crash before that sends some records twice, and their natural
-keys tell. A record that its place refuses is held in a file of its own, and tried again each hour and at
-the next start.
+A file is deleted when all of it has arrived. How far it has is known to this process alone: a crash before
+that, or another process that goes on with the file, sends some records twice, and their natural keys tell.
+A record that its place refuses is held in a file of its own, and tried again each hour and at the next start.
 A file in which more is damaged than the write that a crash tore is set aside, for somebody to look at.
 """
 
@@ -70,6 +70,8 @@ class Drainer:
         self._look_seconds = look_seconds
         self._monotonic = monotonic
         self._release_at = float("-inf")
+        # Up to which byte each file has arrived or is held, for those that were left in the middle.
+        self._reached: dict[Path, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until `stop`; a fault of the disk or of ours is logged, and tried again.
@@ -108,7 +110,9 @@ class Drainer:
 
     async def _drain_all(self) -> int:
         arrived = 0
-        for _, path in _files(self._spool.directory):
+        paths = [path for _, path in _files(self._spool.directory)]
+        self._reached = {path: self._reached[path] for path in paths if path in self._reached}
+        for path in paths:
             try:
                 with _taken(path) as file:
                     if file is not None:
@@ -124,20 +128,20 @@ class Drainer:
         return arrived
 
     async def _drain(self, path: Path, file: BinaryIO) -> int:
-        arrived, reached = 0, 0
-        for batch in _batches(file):
+        arrived = 0
+        for batch in _batches(file, self._reached.get(path, 0)):
             began = asyncio.get_running_loop().time()
             for kind, records in groupby(batch, key=lambda record: record[1].kind):
-                arrived += await self._hand_on(kind, [entry for _, entry in records])
-            reached = batch[-1][0]
+                arrived += await self._hand_on(path, kind, list(records))
             took = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(took, LEAST_REST_SECONDS))
-        self._finish(path, file, reached)
+        self._finish(path, file)
         log.info("spool_drained", place=self._place, records=arrived)
         return arrived
 
-    def _finish(self, path: Path, file: BinaryIO, reached: int) -> None:
+    def _finish(self, path: Path, file: BinaryIO) -> None:
         """Delete a file of which all has arrived; set aside one with more in it that cannot be read."""
+        reached = self._reached.get(path, 0)
         file.seek(reached)
         if is_torn_write(file.read()):
             _forget(path)
@@ -145,20 +149,23 @@ class Drainer:
             kept = _set_aside(path)
             log.error("spool_file_damaged", place=self._place, file=kept.name, offset=reached)
 
-    async def _hand_on(self, kind: str, entries: Sequence[Entry]) -> int:
+    async def _hand_on(self, path: Path, kind: str, records: Sequence[tuple[int, Entry]]) -> int:
         """Return how many arrived; those that are refused for good are held, and cost the others nothing."""
+        ends, last = records[-1]
         try:
-            await self._deliver[kind]([entry.payload for entry in entries])
+            await self._deliver[kind]([entry.payload for _, entry in records])
         except NotYet:
             raise
         except Exception:
-            if len(entries) > 1:
-                return sum([await self._hand_on(kind, [entry]) for entry in entries])
+            if len(records) > 1:
+                return sum([await self._hand_on(path, kind, [record]) for record in records])
             log.exception("spool_holds_a_record", place=self._place, kind=kind)
-            _hold(self._spool.directory, entries[0])
+            _hold(self._spool.directory, last)
+            self._reached[path] = ends
             return 0
-        metrics.UNSPOOLED.labels(self._service, self._place).inc(len(entries))
-        return len(entries)
+        self._reached[path] = ends
+        metrics.UNSPOOLED.labels(self._service, self._place).inc(len(records))
+        return len(records)
 
     @property
     def _place(self) -> str:
@@ -222,9 +229,10 @@ def _release_held(directory: Path) -> None:
             path.rename(path.with_suffix(SUFFIX))
 
 
-def _batches(file: BinaryIO) -> Iterator[list[tuple[int, Entry]]]:
+def _batches(file: BinaryIO, begins: int) -> Iterator[list[tuple[int, Entry]]]:
+    """Yield (offset after the record, record) from byte `begins` on, some at a time."""
+    file.seek(begins)
     batch: list[tuple[int, Entry]] = []
-    begins = 0
     for ends, entry in read_entries(file):
         batch.append((ends, entry))
         if len(batch) == BATCH or ends - begins >= BATCH_BYTES:

@@ -39,12 +39,19 @@ MUTANTS = (
         "a file deleted before it has arrived",
         "A spool file goes when all of it has arrived.",
         [
-            Edit(DRAIN, "        for batch in _batches(file):\n",
-                 "        _forget(path)\n        for batch in _batches(file):\n"),
-            Edit(DRAIN, "        self._finish(path, file, reached)\n", ""),
+            Edit(DRAIN, "        for batch in _batches(",
+                 "        _forget(path)\n        for batch in _batches("),
+            Edit(DRAIN, "        self._finish(path, file)\n", ""),
         ],
         f"{CHECKS}::test_what_cannot_arrive_yet_stays",
         r"assert \[b'later'\] == \[b'0'",
+    ),
+    Mutant(
+        "drained from the start each time",
+        "A file is gone on with where it was left, while this process lives.",
+        [Edit(DRAIN, "_batches(file, self._reached.get(path, 0))", "_batches(file, 0)")],
+        f"{CHECKS}::test_a_file_is_gone_on_with_where_it_was_left",
+        "assert 5 == 3",
     ),
     Mutant(
         "drained under its writer",

@@ -407,6 +407,32 @@ async def test_what_is_refused_for_good_is_held_and_costs_the_others_nothing(tmp
     await spool.close()
 
 
+async def test_a_file_is_gone_on_with_where_it_was_left(tmp_path: Path) -> None:
+    spool, place, away = Spool(tmp_path), Place(), {b"3"}
+
+    async def choosy(records: Sequence[bytes]) -> None:
+        if b"1" in records:
+            raise KeyError("a bug")
+        if away.intersection(records):
+            raise NotYet
+        await place(records)
+
+    await spool.append([*numbered(5), Entry("other", b"of another kind")])
+    drainer = Drainer(spool, {"x": choosy, "other": choosy}, service="test")
+    for _ in range(3):
+        with pytest.raises(NotYet):
+            await drainer.turn()
+    held = waiting(tmp_path).held_bytes
+    away.clear()
+    assert await drainer.turn() == 3
+    assert place.arrived == [b"0", b"2", b"3", b"4", b"of another kind"]
+    assert held == waiting(tmp_path).held_bytes == len(packed(Entry("x", b"1")))
+    assert waiting(tmp_path).bytes == 0
+    await drainer.turn()
+    assert drainer._reached == {}, "nothing is remembered of files that are gone"
+    await spool.close()
+
+
 async def test_what_was_refused_is_tried_again_each_hour(tmp_path: Path) -> None:
     spool, place, stop, now = Spool(tmp_path), Place(), asyncio.Event(), [0.0]
     refuses, tried = [True], list[float]()
