@@ -18,11 +18,14 @@ from shared.spool.frames import HEADER, LARGEST, Entry, packed
 log = structlog.get_logger()
 
 SUFFIX = ".spool"
+# What a file is called until it is locked.
+NEW_SUFFIX = ".new"
 # A file is read again from its beginning after a crash in the middle of draining; small ones repeat little.
 LARGEST_FILE = 16 * 1024 * 1024
 # The promise is an answer within 5 s, also of a disk that hangs, and the bus was waited for before.
 WRITE_SECONDS = 2.5
 MOST_BYTES = 1024 * 1024 * 1024
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SpoolUnavailable(Exception):
@@ -42,7 +45,7 @@ class OpenFile:
 
     def __init__(self, directory: Path, suffix: str = SUFFIX) -> None:
         self.path = directory / f"{uuid.uuid4().hex}{suffix}"
-        new = self.path.with_suffix(".new")
+        new = self.path.with_suffix(NEW_SUFFIX)
         self._descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
             # Locked before it has the name by which others take it.
@@ -177,8 +180,7 @@ class Spool:
 async def open_spool(directory: Path, *, most_bytes: int = MOST_BYTES) -> AsyncIterator[Spool]:
     """Open the spool of a folder; raise RuntimeError where nothing can be kept there, before it is needed."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, at the start
-        sync_directory(directory)
+        _try_out(directory)
     except OSError as fault:
         raise RuntimeError(
             f"cannot spool to {directory} ({fault.strerror}): mount a volume that can be written to, name"
@@ -189,6 +191,22 @@ async def open_spool(directory: Path, *, most_bytes: int = MOST_BYTES) -> AsyncI
         yield spool
     finally:
         await spool.close()
+
+
+def _try_out(directory: Path) -> None:
+    """Make, lock and delete a file; raise OSError where that cannot be done, but for want of room.
+
+    A disk that is full now may have room when it is needed, and until then there is nothing to keep.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = OpenFile(directory, NEW_SUFFIX)
+        file.close()
+        file.path.unlink()
+    except OSError as fault:
+        if fault.errno not in FULL:
+            raise
+        log.warning("spool_cannot_write", reason=fault.strerror)
 
 
 def _framed(entry: Entry) -> bytes:

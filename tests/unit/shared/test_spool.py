@@ -56,6 +56,18 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+def fail(patched: pytest.MonkeyPatch, call: str, fault: int) -> None:
+    """Let no file be made, or none be locked."""
+    ours = getattr(os if call == "os.open" else fcntl, call.rpartition(".")[2])
+
+    def refusing(one: Any, flags: int, *mode: int) -> Any:
+        if call == "fcntl.flock" or flags & os.O_CREAT:
+            raise OSError(fault, os.strerror(fault))
+        return ours(one, flags, *mode)
+
+    patched.setattr(f"shared.spool.spool.{call}", refusing)
+
+
 def refuse(patched: pytest.MonkeyPatch, where: str, bad: Path) -> None:
     """Let a file be neither opened nor locked."""
     if where == "open":
@@ -545,3 +557,30 @@ async def test_a_folder_that_cannot_be_written_to_is_refused_at_the_start(tmp_pa
     with pytest.raises(RuntimeError, match="LEADLINE_SPOOL=off"):
         async with open_spool(tmp_path / "file"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [("os.open", errno.EROFS), ("os.open", errno.EACCES), ("fcntl.flock", errno.ENOLCK)],
+)
+async def test_a_folder_in_which_nothing_can_be_kept_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fault: int
+) -> None:
+    fail(monkeypatch, call, fault)
+    with pytest.raises(RuntimeError, match=f"cannot spool to {tmp_path} .*LEADLINE_DATA_DIR"):
+        async with open_spool(tmp_path):
+            pass
+    assert files(tmp_path) == 0
+
+
+async def test_a_start_on_a_full_disk_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place()
+    with monkeypatch.context() as patched:
+        fail(patched, "os.open", errno.ENOSPC)
+        async with open_spool(tmp_path / "new") as spool:
+            with pytest.raises(SpoolUnavailable, match="No space left"):
+                await spool.append(numbered(1))
+            patched.undo()
+            await spool.append(numbered(2))
+            assert files(tmp_path / "new") == 1
+            assert await a_drainer(spool, place).turn() == 2
