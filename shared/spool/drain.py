@@ -20,7 +20,7 @@ import structlog
 
 from shared.observability import metrics
 from shared.spool.frames import Entry, is_torn_write, packed, read_entries
-from shared.spool.spool import SUFFIX, OpenFile, Spool, size, sync_directory
+from shared.spool.spool import NEW_SUFFIX, SUFFIX, OpenFile, Spool, size, sync_directory
 
 log = structlog.get_logger()
 
@@ -31,6 +31,8 @@ BATCH_BYTES = 1024 * 1024
 LOOK_SECONDS = 1.0
 # What was refused may have been so for want of something that is there by now.
 RELEASE_SECONDS = 3600.0
+# Between making and locking a file nothing is waited for: whoever has not done so by then died in between.
+UNNAMED_SECONDS = 60.0
 # After each batch it rests for as long as the batch took: live traffic has at least half of everything.
 LEAST_REST_SECONDS = 0.01
 
@@ -80,7 +82,7 @@ class Drainer:
         """
         while not stop.is_set():
             try:
-                self._release_if_due()
+                self._tidy_if_due()
                 await self.turn()
             except NotYet as away:
                 log.info("spool_waits", place=self._place, reason=str(away))
@@ -103,9 +105,10 @@ class Drainer:
         await self._when_done()
         return arrived
 
-    def _release_if_due(self) -> None:
+    def _tidy_if_due(self) -> None:
         if (now := self._monotonic()) >= self._release_at:
             _release_held(self._spool.directory)
+            forget_unnamed(self._spool.directory, now=time.time())
             self._release_at = now + RELEASE_SECONDS
 
     async def _drain_all(self) -> int:
@@ -227,6 +230,19 @@ def _release_held(directory: Path) -> None:
     for path in directory.glob(f"*{HELD_SUFFIX}"):
         with suppress(FileNotFoundError):
             path.rename(path.with_suffix(SUFFIX))
+
+
+def forget_unnamed(directory: Path, *, now: float) -> None:
+    """Delete files whose process died before it named them: nothing was written to them. `now`: by the files.
+
+    One that is locked is about to be named. Should its process have stood still before it locked it, its
+    write is refused for want of the file, and the next one makes another.
+    """
+    for path in directory.glob(f"*{NEW_SUFFIX}"):
+        # Whatever is wrong with one of them, it is in nobody's way.
+        with suppress(OSError), _taken(path) as file:
+            if file is not None and now - path.stat().st_mtime > UNNAMED_SECONDS:
+                path.unlink()
 
 
 def _batches(file: BinaryIO, begins: int) -> Iterator[list[tuple[int, Entry]]]:

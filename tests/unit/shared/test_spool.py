@@ -445,6 +445,34 @@ async def test_a_file_is_gone_on_with_where_it_was_left(tmp_path: Path) -> None:
     await spool.close()
 
 
+def unnamed(directory: Path, name: str, *, at: float) -> Path:
+    path = directory / f"{name}.new"
+    path.touch()
+    os.utime(path, (at, at))
+    return path
+
+
+def test_files_of_processes_that_died_before_naming_them_are_deleted(tmp_path: Path) -> None:
+    unnamed(tmp_path, "orphan", at=0.0)
+    unnamed(tmp_path, "just made", at=100.0)
+    with unnamed(tmp_path, "held by its process", at=0.0).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        drain.forget_unnamed(tmp_path, now=159.0)
+        assert contents(tmp_path).keys() == {"just made.new", "held by its process.new"}
+        drain.forget_unnamed(tmp_path, now=161.0)
+        assert contents(tmp_path).keys() == {"held by its process.new"}
+
+
+async def test_a_drainer_tidies_up_after_processes_that_died(tmp_path: Path) -> None:
+    unnamed(tmp_path, "orphan", at=0.0)
+    spool, stop = Spool(tmp_path), asyncio.Event()
+    running = asyncio.create_task(a_drainer(spool, Place()).run(stop))
+    await eventually(lambda: files(tmp_path) == 0, what="an empty folder")
+    stop.set()
+    await running
+    await spool.close()
+
+
 async def test_what_was_refused_is_tried_again_each_hour(tmp_path: Path) -> None:
     spool, place, stop, now = Spool(tmp_path), Place(), asyncio.Event(), [0.0]
     refuses, tried = [True], list[float]()
