@@ -29,7 +29,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SpoolUnavailable(Exception):
-    """The disk cannot take the record (full, read-only, hanging); nothing of it was kept."""
+    """The disk does not take the record (full, read-only, hanging): its sender has to be told so.
+
+    A write that failed is cut off again, and nothing of it is kept. One that took too long goes on behind the
+    answer: its record may be kept, and arrive though the sender heard 503, as after an answer that was lost.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,26 @@ async def test_a_full_disk_refuses_and_keeps_nothing_of_what_it_refused(
     await spool.append([Entry("x", b"after")])
     await a_drainer(spool, place).turn()
     assert sorted(place.arrived) == [b"after", b"before"]
+    await spool.close()
+
+
+async def test_a_write_that_takes_too_long_is_refused_and_may_be_kept_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, place, goes_on, sync = Spool(tmp_path), Place(), threading.Event(), os.fdatasync
+
+    def hangs(descriptor: int) -> None:
+        goes_on.wait(10)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", hangs)
+    monkeypatch.setattr(spool_module, "WRITE_SECONDS", 0.01)
+    with pytest.raises(SpoolUnavailable, match="took too long"):
+        await spool.append(numbered(1))
+    goes_on.set()
+    await eventually(lambda: waiting(tmp_path).bytes > 0, what="the write that went on")
+    await a_drainer(spool, place).turn()
+    assert place.arrived == [b"0"]
     await spool.close()
 
 
