@@ -10,19 +10,21 @@ import asyncio
 import fcntl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import count, groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import structlog
 
 from shared.observability import metrics
 from shared.spool.frames import Entry, is_torn_write, packed, read_entries
-from shared.spool.spool import NEW_SUFFIX, SUFFIX, OpenFile, Spool, size, sync_directory
+from shared.spool.spool import NEW_SUFFIX, SUFFIX, WRITE_SECONDS, OpenFile, Spool, size, sync_directory
 
 log = structlog.get_logger()
+
+ResultT = TypeVar("ResultT")
 
 HELD_SUFFIX = ".held"
 TORN_SUFFIX = ".torn"
@@ -50,6 +52,8 @@ async def _nothing() -> None:
 
 class Drainer:
     """A Runner. `deliver` names what each kind of record is handed to.
+
+    What it does with the disk it does in a thread: one that is slow, or hangs, holds up no request.
 
     `when_done` is awaited at each look that has brought on what it could: what is left then lies in files
     that others hold or that cannot be read, and says nothing of the place.
@@ -82,14 +86,14 @@ class Drainer:
         """
         while not stop.is_set():
             try:
-                self._tidy_if_due()
+                await self._tidy_if_due()
                 await self.turn()
             except NotYet as away:
                 log.info("spool_waits", place=self._place, reason=str(away))
             except Exception:
                 log.exception("spool_not_drained", place=self._place)
             try:
-                self._show()
+                await _in_thread(self._show)
             except OSError as unseen:
                 log.warning("spool_not_seen", place=self._place, error_type=type(unseen).__name__)
             with suppress(TimeoutError):
@@ -105,19 +109,20 @@ class Drainer:
         await self._when_done()
         return arrived
 
-    def _tidy_if_due(self) -> None:
+    async def _tidy_if_due(self) -> None:
         if (now := self._monotonic()) >= self._release_at:
-            _release_held(self._spool.directory)
-            forget_unnamed(self._spool.directory, now=time.time())
+            await _in_thread(_release_held, self._spool.directory)
+            await _in_thread(forget_unnamed, self._spool.directory, time.time())
             self._release_at = now + RELEASE_SECONDS
 
     async def _drain_all(self) -> int:
         arrived = 0
-        paths = [path for _, path in _files(self._spool.directory)]
+        paths = [path for _, path in await _in_thread(_files, self._spool.directory)]
         self._reached = {path: self._reached[path] for path in paths if path in self._reached}
         for path in paths:
             try:
-                with _taken(path) as file:
+                with ExitStack() as opened:
+                    file = await _in_thread(_take, path, opened)
                     if file is not None:
                         arrived += await self._drain(path, file)
             except OSError as fault:
@@ -132,13 +137,14 @@ class Drainer:
 
     async def _drain(self, path: Path, file: BinaryIO) -> int:
         arrived = 0
-        for batch in _batches(file, self._reached.get(path, 0)):
+        batches = _batches(file, self._reached.get(path, 0))
+        while batch := await _in_thread(_next, batches):
             began = asyncio.get_running_loop().time()
             for kind, records in groupby(batch, key=lambda record: record[1].kind):
                 arrived += await self._hand_on(path, kind, list(records))
             took = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(took, LEAST_REST_SECONDS))
-        self._finish(path, file)
+        await _in_thread(self._finish, path, file)
         log.info("spool_drained", place=self._place, records=arrived)
         return arrived
 
@@ -163,7 +169,7 @@ class Drainer:
             if len(records) > 1:
                 return sum([await self._hand_on(path, kind, [record]) for record in records])
             log.exception("spool_holds_a_record", place=self._place, kind=kind)
-            _hold(self._spool.directory, last)
+            await _in_thread(_hold, self._spool.directory, last)
             self._reached[path] = ends
             return 0
         self._reached[path] = ends
@@ -179,6 +185,19 @@ class Drainer:
         metrics.SPOOLED_BYTES.labels(self._service, self._place).set(found.bytes)
         metrics.SPOOL_HELD_BYTES.labels(self._service, self._place).set(found.held_bytes)
         metrics.SPOOL_TORN_BYTES.labels(self._service, self._place).set(found.torn_bytes)
+
+
+async def _in_thread(work: Callable[..., ResultT], *arguments: object) -> ResultT:
+    """Work on the disk. A stop waits for what is under way, so that it is done before a lock is given up."""
+    working = asyncio.create_task(asyncio.to_thread(work, *arguments))
+    # Where nobody waits any more, nobody has to hear of a fault.
+    working.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        await asyncio.wait([working])
+    except asyncio.CancelledError:
+        await asyncio.wait([working], timeout=WRITE_SECONDS)
+        raise
+    return working.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +251,7 @@ def _release_held(directory: Path) -> None:
             path.rename(path.with_suffix(SUFFIX))
 
 
-def forget_unnamed(directory: Path, *, now: float) -> None:
+def forget_unnamed(directory: Path, now: float) -> None:
     """Delete files whose process died before it named them: nothing was written to them. `now`: by the files.
 
     One that is locked is about to be named. Should its process have stood still before it locked it, its
@@ -240,8 +259,8 @@ def forget_unnamed(directory: Path, *, now: float) -> None:
     """
     for path in directory.glob(f"*{NEW_SUFFIX}"):
         # Whatever is wrong with one of them, it is in nobody's way.
-        with suppress(OSError), _taken(path) as file:
-            if file is not None and now - path.stat().st_mtime > UNNAMED_SECONDS:
+        with suppress(OSError), ExitStack() as opened:
+            if _take(path, opened) and now - path.stat().st_mtime > UNNAMED_SECONDS:
                 path.unlink()
 
 
@@ -258,6 +277,10 @@ def _batches(file: BinaryIO, begins: int) -> Iterator[list[tuple[int, Entry]]]:
         yield batch
 
 
+def _next(batches: Iterator[list[tuple[int, Entry]]]) -> list[tuple[int, Entry]] | None:
+    return next(batches, None)
+
+
 def _files(directory: Path) -> list[tuple[int, Path]]:
     """Return when each spool file was last written to (ns), and the file, the oldest first.
 
@@ -270,19 +293,12 @@ def _files(directory: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
-@contextmanager
-def _taken(path: Path) -> Iterator[BinaryIO | None]:
-    """Give the file locked for us; None where its writer or another drainer has it, or it is gone."""
+def _take(path: Path, opened: ExitStack) -> BinaryIO | None:
+    """Return the file, locked for us until `opened` ends; None where another one has it, or it is gone."""
     try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        yield None
-        return
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        # Another one may have drained it between our opening and our lock.
-        yield file if path.exists() else None
+        file = opened.enter_context(path.open("rb"))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (FileNotFoundError, BlockingIOError):
+        return None
+    # Another one may have drained it between our opening and our lock.
+    return file if path.exists() else None

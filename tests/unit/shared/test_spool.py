@@ -53,6 +53,11 @@ def put(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def only_file(directory: Path) -> Path:
+    (found,) = directory.iterdir()
+    return found
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
@@ -478,9 +483,9 @@ def test_files_of_processes_that_died_before_naming_them_are_deleted(tmp_path: P
     unnamed(tmp_path, "just made", at=100.0)
     with unnamed(tmp_path, "held by its process", at=0.0).open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        drain.forget_unnamed(tmp_path, now=159.0)
+        drain.forget_unnamed(tmp_path, 159.0)
         assert contents(tmp_path).keys() == {"just made.new", "held by its process.new"}
-        drain.forget_unnamed(tmp_path, now=161.0)
+        drain.forget_unnamed(tmp_path, 161.0)
         assert contents(tmp_path).keys() == {"held by its process.new"}
 
 
@@ -517,6 +522,70 @@ async def test_what_was_refused_is_tried_again_each_hour(tmp_path: Path) -> None
     assert tried == [0.0, drain.RELEASE_SECONDS - 1, drain.RELEASE_SECONDS]
     stop.set()
     await running
+    await spool.close()
+
+
+async def test_a_disk_that_hangs_while_it_drains_holds_up_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, place, goes_on, hanging = Spool(tmp_path), Place(), threading.Event(), threading.Event()
+    loop, on_the_loop = threading.get_ident(), list[str]()
+
+    def slowly(name: str) -> None:
+        ours = getattr(drain, name)
+
+        def slow(*arguments: Any) -> Any:
+            if threading.get_ident() == loop:
+                on_the_loop.append(name)
+            hanging.set()
+            goes_on.wait(10)
+            return ours(*arguments)
+
+        monkeypatch.setattr(drain, name, slow)
+
+    for name in (
+        "_files", "_take", "read_entries", "is_torn_write", "_forget", "_hold", "_release_held",
+        "forget_unnamed", "waiting",
+    ):  # fmt: skip
+        slowly(name)
+    await spool.append([*numbered(2), Entry("unknown", b"?")])
+    stop = asyncio.Event()
+    running = asyncio.create_task(a_drainer(spool, place).run(stop))
+    await eventually(hanging.is_set, what="a drainer that waits for its disk, and a loop that goes on")
+    goes_on.set()
+    await eventually(
+        lambda: size(tmp_path) == 0 and size(tmp_path, ".held") > 0, what="all of it arrived or held"
+    )
+    stop.set()
+    await running
+    assert on_the_loop == []
+    await spool.close()
+
+
+async def test_a_stop_waits_for_what_is_done_to_the_disk_and_gives_the_file_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, place, goes_on, hanging = Spool(tmp_path), Place(), threading.Event(), threading.Event()
+    forget = drain._forget
+
+    def slow(path: Path) -> None:
+        hanging.set()
+        goes_on.wait(10)
+        forget(path)
+
+    await spool.append(numbered(2))
+    monkeypatch.setattr(drain, "_forget", slow)
+    running = asyncio.create_task(a_drainer(spool, place).turn())
+    await eventually(hanging.is_set, what="a file about to be deleted")
+    running.cancel()
+    await asyncio.wait([running], timeout=0.05)
+    assert not running.done()
+    with only_file(tmp_path).open() as same, pytest.raises(BlockingIOError):
+        fcntl.flock(same, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    goes_on.set()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert files(tmp_path) == 0
     await spool.close()
 
 
