@@ -127,6 +127,12 @@ def test_a_record_with_a_wrong_bit_is_never_taken_for_a_right_one(
     assert found == entries[: len(found)]
 
 
+def test_a_payload_with_a_wrong_bit_is_not_read() -> None:
+    written = bytearray(packed(Entry("x", b"right")))
+    written[-1] ^= 1
+    assert list(read_entries(io.BytesIO(bytes(written)))) == []
+
+
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.data())
 def test_a_crash_during_a_write_leaves_nothing_to_keep(payloads: list[bytes], data: st.DataObject) -> None:
     written = b"".join(packed(Entry("x", payload)) for payload in payloads)
