@@ -111,9 +111,10 @@ class Drainer:
 
     async def _tidy_if_due(self) -> None:
         if (now := self._monotonic()) >= self._release_at:
+            # Set first: where this fails it costs the drain one look, and not each of them.
+            self._release_at = now + RELEASE_SECONDS
             await _in_thread(_release_held, self._spool.directory)
             await _in_thread(forget_unnamed, self._spool.directory, time.time())
-            self._release_at = now + RELEASE_SECONDS
 
     async def _drain_all(self) -> int:
         arrived = 0

@@ -505,6 +505,23 @@ async def test_a_drainer_tidies_up_after_processes_that_died(tmp_path: Path) -> 
     await spool.close()
 
 
+async def test_held_records_that_cannot_be_released_hold_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, place, stop = Spool(tmp_path), Place(), asyncio.Event()
+
+    def refuse(directory: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(drain, "_release_held", refuse)
+    await spool.append(numbered(2))
+    running = asyncio.create_task(a_drainer(spool, place).run(stop))
+    await eventually(lambda: len(place.arrived) == 2, timeout_seconds=2, what="what waited")
+    stop.set()
+    await running
+    await spool.close()
+
+
 async def test_what_was_refused_is_tried_again_each_hour(tmp_path: Path) -> None:
     spool, place, stop, now = Spool(tmp_path), Place(), asyncio.Event(), [0.0]
     refuses, tried = [True], list[float]()
