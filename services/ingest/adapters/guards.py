@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import structlog
 
 from services.ingest.usecases.ports import Intake, IntakeStore, Log, StoreUnavailable
-from shared.bus.port import BusUnavailable, Outgoing, UnknownTopic
-from shared.db.errors import is_transient
+from shared.bus.port import BusForbids, BusUnavailable, Outgoing, UnknownTopic
+from shared.db.errors import is_of_the_installation, is_transient
 
 log = structlog.get_logger()
 
@@ -64,7 +64,10 @@ class Breaker:
 
 
 class GuardedLog:
-    """A Log that answers in time, and at once while the bus is known to be down."""
+    """A Log that answers in time, and at once while the bus is known to be down.
+
+    One that lacks a topic or our rights is down, too: it is no fault of what came in, which can wait.
+    """
 
     def __init__(self, log: Log, breaker: Breaker) -> None:
         self._log = log
@@ -81,9 +84,14 @@ class GuardedLog:
         except TimeoutError as late:
             self._breaker.failed()
             raise BusUnavailable(f"the bus did not answer within {seconds:g} s") from late
-        except (BusUnavailable, UnknownTopic) as away:
+        except (BusUnavailable, BusForbids, UnknownTopic) as away:
             self._breaker.failed()
             raise BusUnavailable(str(away)) from away
+        except Exception as fault:
+            if not is_of_the_installation(fault):
+                raise
+            self._breaker.failed()
+            raise BusUnavailable(type(fault).__name__) from fault
         self._breaker.worked()
 
 
@@ -109,7 +117,7 @@ class GuardedStore:
             ):
                 yield intake
         except Exception as fault:
-            if not is_transient(fault):
+            if not (is_transient(fault) or is_of_the_installation(fault)):
                 raise
             self._breaker.failed()
             raise StoreUnavailable(type(fault).__name__) from fault

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from services.ingest.adapters.guards import Breaker, GuardedLog, GuardedStore, Patience
@@ -15,7 +16,7 @@ from services.ingest.adapters.last_good_sources import LastGoodSources
 from services.ingest.usecases.follow_sources import CurrentSources, SourcesUnavailable
 from services.ingest.usecases.ports import StoreUnavailable
 from services.ingest.usecases.push_sources import push_sources, version_of
-from shared.bus.port import BusUnavailable, Outgoing, UnknownTopic
+from shared.bus.port import BusForbids, BusUnavailable, Outgoing, UnknownTopic
 from tests.support.eventually import eventually
 
 
@@ -85,10 +86,15 @@ async def test_a_success_forgets_earlier_failures() -> None:
     assert not breaker.is_open
 
 
-async def test_a_topic_that_is_missing_is_a_bus_that_is_away() -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [UnknownTopic("no such topic"), BusForbids("not ours"), asyncpg.InsufficientPrivilegeError("not ours")],
+    ids=type,
+)
+async def test_a_bus_that_lacks_a_topic_or_our_rights_is_away(fault: Exception) -> None:
     class Unprepared:
         async def append(self, messages: Sequence[Outgoing]) -> None:
-            raise UnknownTopic("no such topic")
+            raise fault
 
     await _fails(GuardedLog(Unprepared(), Breaker("bus", Patience())))
 
@@ -127,12 +133,14 @@ async def test_a_transaction_that_fails_for_the_moment_is_told_from_a_bug() -> N
         async with GuardedStore(_Store(KeyError("a bug")), breaker).transaction():
             pass
     assert not breaker.is_open
-    store = _Store(ConnectionError("gone"))
-    for _ in range(3):
-        with pytest.raises(StoreUnavailable):
-            async with GuardedStore(store, breaker).transaction():
-                pass
-    assert store.opened == 1
+    for passing in (ConnectionError("gone"), asyncpg.UndefinedTableError("dropped")):
+        store = _Store(passing)
+        breaker.worked()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                async with GuardedStore(store, breaker).transaction():
+                    pass
+        assert store.opened == 1
 
 
 async def test_a_transaction_that_hangs_is_given_up_in_time() -> None:
