@@ -130,6 +130,15 @@ def encoded(value: Any) -> bytes:
         return _encoded_deep(value)
 
 
+def size_of(value: Any) -> int:
+    """Return how many bytes parsed JSON takes in UTF-8, whatever its strings hold."""
+    try:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    except RecursionError:
+        return len(_encoded_deep(value))
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 class _Token(str):
     """A piece of JSON that is written as it stands."""
 

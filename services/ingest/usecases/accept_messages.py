@@ -10,7 +10,7 @@ import msgspec
 from services.ingest.domain.activity import Contact
 from services.ingest.domain.errors import Unmappable
 from services.ingest.domain.intake import Doorstep, Parked
-from services.ingest.domain.plain_values import Shape, encoded
+from services.ingest.domain.plain_values import Shape, encoded, size_of
 from services.ingest.domain.tracking import body_hash, message_id, read_message
 from services.ingest.usecases.announce_activity import to_message, to_outgoing
 from services.ingest.usecases.canonical import canonical
@@ -127,6 +127,6 @@ def _check_size(message: Any, limit: int) -> None:
     try:
         size = len(msgspec.json.encode(message))
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, TypeError):
-        size = len(encoded(message))
+        size = size_of(message)
     if size > limit:
         raise Unmappable("too_large", f"the item is larger than {limit} bytes")

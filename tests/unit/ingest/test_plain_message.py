@@ -197,6 +197,17 @@ def test_a_batch_is_sorted_as_by_the_complete_reading_alone(batch: list[Any], do
     assert [(item.index, item.item.code) for item in done.held] == held
 
 
+def test_half_an_emoji_makes_a_message_no_larger() -> None:
+    # Escaped, as it is kept, each letter would count six bytes instead of two.
+    rules = Rules(CONTACT, SHAPE, MAX_BYTES)
+    letters = "é" * (MAX_BYTES // 4)
+    done = sort_messages(
+        [a_track(properties={"text": letters, "cut": "\ud800"})],
+        source="shop", doorstep=DOORSTEP, rules=rules, body_bytes=10**6, epoch=EPOCH,
+    )  # fmt: skip
+    assert not done.held
+
+
 def test_a_message_as_it_comes_from_the_wire_is_read_shortly() -> None:
     raw = orjson.dumps(a_track(properties={"price": 1e16, "name": "Zoë \U0001f680"}))
     assert shortly(orjson.loads(raw)) == completely(orjson.loads(raw), DOORSTEP)
