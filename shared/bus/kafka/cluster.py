@@ -149,7 +149,24 @@ class Cluster:
         """Ask for the topics of these names (as the cluster calls them); raise BusUnavailable."""
         return await in_time(self._describe(names))
 
-    async def _describe(self, names: list[str]) -> ClusterFound:
+    async def known_to_all(self, names: list[str]) -> bool:
+        """Return whether every broker that is alive has heard of the topics of these names.
+
+        A topic is there when the controller says so, and each broker hears of it in its own time: one that
+        was restarted a moment ago may still say that there is none. Raises BusUnavailable.
+        """
+        return await in_time(self._known_to_all(names))
+
+    async def _known_to_all(self, names: list[str]) -> bool:
+        client = await self._started()
+        await client.force_metadata_update()
+        for broker in client.cluster.brokers():
+            answer = await client.send(broker.nodeId, MetadataQuestion(names))
+            if any(error for error, *_ in answer.topics):
+                return False
+        return True
+
+    async def _started(self) -> Any:
         async with self._lock:
             if self._client is None:
                 client = AIOKafkaClient(**self._options.client())
@@ -162,11 +179,15 @@ class Cluster:
                     await end_client(client)
                     raise
                 self._client = client
-        node = self._client.get_random_node()
+            return self._client
+
+    async def _describe(self, names: list[str]) -> ClusterFound:
+        client = await self._started()
+        node = client.get_random_node()
         if node is None:
-            await self._client.force_metadata_update()
+            await client.force_metadata_update()
             raise BusUnavailable("no broker is known")
-        answer = await self._client.send(node, MetadataQuestion(names))
+        answer = await client.send(node, MetadataQuestion(names))
         return ClusterFound(
             answer.cluster_id or "",
             len(answer.brokers),

@@ -9,6 +9,7 @@ from aiokafka.admin import NewTopic
 
 from shared.bus.kafka.administrator import administrator
 from shared.bus.kafka.bus import KafkaBus
+from shared.bus.kafka.cluster import Cluster
 from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.survey import WANTED_REPLICAS, describe, settings_of
@@ -59,9 +60,14 @@ def _check_answer(name: str, fault: Any, reason: str | None) -> None:
 
 
 async def _until_all_are_there(options: KafkaOptions) -> None:
-    """Wait until the brokers know what the controller has created: it takes them a moment."""
-    while len((await describe(options)).topics) < len(TOPICS):  # noqa: ASYNC110 nobody tells us
-        await asyncio.sleep(LOOK_SECONDS)
+    """Wait until every broker knows what the controller has created: it takes them a moment."""
+    cluster = Cluster(options)
+    try:
+        names = [options.topic(topic.name) for topic in TOPICS]
+        while not await cluster.known_to_all(names):  # noqa: ASYNC110 nobody tells us
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await cluster.close()
 
 
 async def lag(options: KafkaOptions) -> Sequence[dict[str, str | int]]:

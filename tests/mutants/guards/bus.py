@@ -1,4 +1,4 @@
-"""Guards of the log in PostgreSQL: offsets visible in order, nothing dropped or skipped unread."""
+"""Guards of the bus: one log for all; in PostgreSQL offsets visible in order, nothing skipped unread."""
 
 from tests.mutants.mutant import Edit, Mutant
 
@@ -36,5 +36,12 @@ MUTANTS = (
         [Edit(SQL, "WHERE i.o < h.first_offset OR i.o > h.next_offset", "WHERE i.o > h.next_offset")],
         f"{CHECKS}::test_a_position_before_what_is_kept_is_an_error",
         "DID NOT RAISE .*OffsetOutOfRange",
+    ),
+    Mutant(
+        "sent to another log",
+        "All processes of an installation send to one log, whatever the settings of one of them say.",
+        [Edit("shared/bus/agreed.py", "        if agreed != here:\n", "        if not agreed:\n")],
+        "tests/integration/shared/bus/test_agreed_bus.py::test_the_first_append_decides_which_log_it_is",
+        "DID NOT RAISE .*BusUnavailable",
     ),
 )  # fmt: skip
