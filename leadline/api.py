@@ -18,6 +18,7 @@ from leadline.openapi import fetch_document, merge
 from leadline.wiring import wire_beside
 from services.ingest.bootstrap import wire as wire_ingest
 from services.ingest.settings import IngestSettings
+from shared.bus.agreed import AgreedBus
 from shared.bus.choice import open_seldom
 from shared.contracts.topics import SERVICES, ServiceName
 from shared.db.database import Database
@@ -122,7 +123,7 @@ async def open_holders(settings: ServiceSettings) -> AsyncIterator[dict[ServiceN
             database: Database = await open_database(small, service, application="leadline-api")
             stack.push_async_callback(database.pool.close)
             bus = await stack.enter_async_context(open_seldom(settings, database.pool))
-            holders[service] = Holder(database, bus)
+            holders[service] = Holder(database, AgreedBus(bus, database))
         yield holders
 
 

@@ -1,7 +1,7 @@
 """Checks of an installation: each says what it found and, where that is not well, what mends it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,26 +67,32 @@ async def check_installation(database_url: str) -> list[Check]:
 def check_spool(data_dir: Path) -> list[Check]:
     """Return what waits in the spool of this machine; nothing where ingest keeps none here."""
     return [
-        _spooled(place, found)
+        check
         for place, found in spooled(data_dir / "spool").items()
         if (data_dir / "spool" / place).is_dir()
+        for check in [*_stranded(place, found), _on_its_way(place, found)]
     ]
 
 
-def _spooled(place: str, found: Waiting) -> Check:
+def _stranded(place: str, found: Waiting) -> Iterator[Check]:
+    """Yield what does not go on by itself."""
     if found.torn_bytes:
         detail = f"{found.torn_bytes} bytes lie in damaged files (*.torn)"
         fix = "is the disk sound? look for spool_file_damaged in the log; nothing but you deletes these files"
-        return Check("spool", place, "warning", detail, fix)
+        yield Check("spool", place, "warning", detail, fix)
     if found.held_bytes:
         detail = f"{found.held_bytes} bytes were refused and are held"
         fix = "look for spool_holds_a_record in the log; ingest tries them again each hour and when it starts"
-        return Check("spool", place, "warning", detail, fix)
+        yield Check("spool", place, "warning", detail, fix)
+
+
+def _on_its_way(place: str, found: Waiting) -> Check:
     if found.oldest_seconds > LONG_SPOOLED_SECONDS:
         detail = f"{found.bytes} bytes wait, the oldest for {found.oldest_seconds:.0f} s"
         fix = f"is {SPOOLED_FOR[place]} back, and an ingest process running on this data folder?"
         return Check("spool", place, "warning", detail, fix)
-    return Check("spool", place, "ok", f"{found.bytes} bytes wait" if found.bytes else "empty")
+    detail = f"{found.bytes} bytes wait" if found.bytes else "nothing waits"
+    return Check("spool", place, "ok", detail)
 
 
 async def _version(connection: Connection) -> Check:

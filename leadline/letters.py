@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
-from shared.bus.port import Bus, BusUnavailable
+from shared.bus.port import Bus, BusForbids, BusUnavailable, UnknownTopic
 from shared.consumer import dead_letters
 from shared.consumer.dead_letters import DeadLetter, LetterNotHeld
 from shared.consumer.positions import resume
@@ -90,7 +90,7 @@ def _add_acts(routes: APIRouter, holders: Mapping[ServiceName, Holder]) -> None:
             letter = await dead_letters.replay(holder.database, holder.bus, letter_id, by=key.id, value=value)
         except LetterNotHeld:
             raise _not_held(service, letter_id) from None
-        except BusUnavailable:
+        except (BusUnavailable, BusForbids, UnknownTopic):
             raise unavailable("bus_unavailable", "The bus cannot take the message now. Try again.") from None
         return summary(service, letter)
 

@@ -24,8 +24,9 @@ from leadline.first_keys import FirstKeys, administrator, kept_keys, store_keys
 from leadline.runtime_file import read_running
 from leadline.same_log import another_log
 from shared.bus.choice import describe, kafka_options, settings_of_bus
-from shared.bus.port import BusUnavailable
+from shared.bus.port import BusForbids, BusUnavailable
 from shared.db.embedded import EmbeddedPostgres, EmbeddedUnavailable
+from shared.db.errors import is_transient
 from shared.db.pool import UnsafeServer, check_server
 from shared.db.roles import roles_sql, roles_usable
 from shared.db.schema_version import has_pending
@@ -143,10 +144,7 @@ async def prepare_bus(
                 await _create_topics(settings)
         except BusUnavailable as away:
             if clock.time() >= deadline:
-                raise CannotStart(
-                    f"{describe(settings)} cannot be reached: {away}",
-                    "is the broker up, and LEADLINE_KAFKA_BOOTSTRAP right?",
-                ) from away
+                raise CannotStart(f"{describe(settings)} cannot be used: {away}", _fix(settings)) from away
             if not told:
                 say(f"waiting for {describe(settings)}: {away}")
                 told = True
@@ -155,13 +153,21 @@ async def prepare_bus(
         await _waited(stop, BUS_LOOK_SECONDS)
 
 
+def _fix(settings: "ServiceSettings | None") -> str:
+    if settings is None:
+        return "is the database up?"
+    return "is the broker up, and LEADLINE_KAFKA_BOOTSTRAP right?"
+
+
 async def _create_topics(settings: "ServiceSettings") -> None:
     from shared.bus.kafka.topics import CannotCreate, create
 
     try:
         await create(kafka_options(settings))
-    except CannotCreate as refused:
-        raise CannotStart(f"Kafka refuses a topic: {refused}", "may this user create topics?") from refused
+    except (CannotCreate, BusForbids) as refused:
+        raise CannotStart(
+            f"Kafka refuses: {refused}", "may this user describe and create topics?"
+        ) from refused
 
 
 async def check_log(database_url: str) -> None:
@@ -173,8 +179,13 @@ async def check_log(database_url: str) -> None:
 
     async with opened_bus(database_url) as bus:
         log = await bus.identity()
-    async with administrator(database_url) as connection:
-        detail = await another_log(connection, log.cluster)
+    try:
+        async with administrator(database_url) as connection:
+            detail = await another_log(connection, log.cluster)
+    except Exception as fault:
+        if not is_transient(fault):
+            raise
+        raise BusUnavailable("the database does not tell which log it is to be") from fault
     if detail is not None:
         raise CannotStart(
             f"{detail}: what was taken in on one bus is not on another",
@@ -326,7 +337,18 @@ class Standalone:
         return True
 
     async def _prepare_bus_later(self, database_url: str, stop: asyncio.Event) -> None:
-        await prepare_bus(database_url, lambda _: None, stop, patience_seconds=math.inf)
+        """Make the bus ready once it comes. Nothing ends for its sake: the doors take in over the spool."""
+        told = ""
+        while not stop.is_set():
+            try:
+                await prepare_bus(database_url, lambda _: None, stop, patience_seconds=math.inf)
+            except CannotStart as refused:
+                if str(refused) != told:
+                    self._say(f"nothing goes to the bus yet: {refused} ({refused.fix})")
+                told = str(refused)
+                await _waited(stop, BUS_LOOK_SECONDS)
+            else:
+                break
         if not stop.is_set():
             self._say(f"{describe(settings_of_bus())} is there")
 

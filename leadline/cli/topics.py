@@ -89,10 +89,17 @@ def _options() -> "KafkaOptions":
 
 
 def _ask(question: "Coroutine[Any, Any, Any]") -> Any:
-    from shared.bus.port import BusUnavailable
+    from shared.bus.kafka.topics import TooFewBrokers
+    from shared.bus.port import BusForbids, BusUnavailable
 
     try:
         return asyncio.run(question)
+    except TooFewBrokers as fewer:
+        raise CommandFailed(str(fewer), CHECK_FAILED, "are all brokers up? ask for fewer --copies") from fewer
+    except BusForbids as forbidden:
+        raise CommandFailed(
+            f"Kafka does not let this user do that ({forbidden})", CHECK_FAILED, "give it the rights"
+        ) from forbidden
     except BusUnavailable as away:
         raise CommandFailed(
             f"Kafka cannot be reached ({away})",

@@ -79,7 +79,10 @@ $$;
 CREATE FUNCTION platform.agree_on_log(cluster text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE platform.installation SET log = cluster WHERE log IS NULL;
+    -- Asked first: a database that is read-only just now refuses an update of nothing, too.
+    IF EXISTS (SELECT FROM platform.installation WHERE log IS NULL) THEN
+        UPDATE platform.installation SET log = cluster WHERE log IS NULL;
+    END IF;
     RETURN (SELECT log FROM platform.installation);
 END $$;
 

@@ -97,7 +97,7 @@ async def replay(
     """Append the message to its topic again, mended where `value` is given.
 
     Appended before it is marked: a crash in between repeats the message, which every handler tolerates.
-    The letter keeps the original value. Raises LetterNotHeld, BusUnavailable.
+    The letter keeps the original value. Raises LetterNotHeld, BusUnavailable, BusForbids, UnknownTopic.
     """
     letter = await get_letter(database, letter_id)
     if letter is None or letter.status == "discarded" or letter.value is None:

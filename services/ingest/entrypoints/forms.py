@@ -17,7 +17,6 @@ from services.ingest.entrypoints.answer import (
     Answer,
     not_allowed,
     ok,
-    packed_otherwise,
     preflight,
     problem,
     see_other,
@@ -87,8 +86,6 @@ class FormDoor:
             return problem(413, "too_large", f"the body is larger than {self.max_bytes} bytes")
         except BodyUnreadable:
             return problem(400, "unreadable", "the body cannot be unpacked: it is damaged, or ends early")
-        if head.packed_otherwise:
-            return packed_otherwise()
         return await self._take(name, head, raw)
 
     async def _take(self, name: str, head: Head, raw: bytes) -> Answer:

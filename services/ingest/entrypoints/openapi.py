@@ -139,7 +139,7 @@ def _form() -> Item:
         "responses": {
             "200": _json("Stored.", _SUBMITTED),
             "303": {"description": "Stored; a browser goes on to the thank-you page."},
-            **_problems("400", "401", "404", "413", "415", "503"),
+            **_problems("400", "401", "404", "413", "503"),
         },
     }
     get = {

@@ -101,14 +101,15 @@ class TrackingDoor:
             return ok({"success": True})
         try:
             raw = await read_bounded(receive, self.max_batch_bytes)
-            if head.packed_otherwise:
-                return packed_otherwise()
             body = _parsed(raw)
         except BodyTooLarge:
             return problem(413, "too_large", f"the body is larger than {self.max_batch_bytes} bytes")
         except BodyUnreadable:
             return problem(400, "malformed", "the body cannot be unpacked: it is damaged, or ends early")
         except Malformed as bad:
+            # Only now: what stands before us may have unpacked it, and left the header.
+            if head.packed_otherwise:
+                return packed_otherwise()
             return problem(400, "malformed", str(bad))
         return await self._accept(door, head, body, len(raw))
 

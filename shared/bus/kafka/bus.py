@@ -17,6 +17,7 @@ from shared.bus.kafka.producer import Appender
 from shared.bus.kafka.subscription import KafkaSubscription
 from shared.bus.kafka.survey import problems, survey
 from shared.bus.port import (
+    BusUnavailable,
     LogIdentity,
     OffsetOutOfRange,
     Outgoing,
@@ -70,6 +71,9 @@ class KafkaBus:
     async def identity(self) -> LogIdentity:
         """Return the cluster's id, with the prefix of our topics there, and the topics' ids."""
         found = await self._cluster.describe([self.options.topic(topic.name) for topic in TOPICS])
+        if not found.cluster:
+            # The protocol allows it; agreed on, it would be another log than the next answer's.
+            raise BusUnavailable("the cluster does not tell its id")
         names = {self.options.topic(topic.name): topic.name for topic in TOPICS}
         # One that the broker asked has not heard of yet is not gone.
         self._partitions |= {names[name]: topic.partitions for name, topic in found.topics.items()}

@@ -44,8 +44,20 @@ def _look_at_unsent(producer: Any) -> None:
 
 async def end_consumer(consumer: Any) -> None:
     """Leave the group and close; after a while close whatever is left: the session then runs out."""
-    if await _within(ORDERLY_SECONDS, consumer.stop()):
-        return
+    ended = False
+    try:
+        ended = await _within(ORDERLY_SECONDS, consumer.stop())
+    finally:
+        if not ended:
+            await _force(consumer)
+
+
+async def _force(consumer: Any) -> None:
+    """Close what `stop` has not come to: its tasks would go on, and open connections anew."""
+    for name in ("_heartbeat_task", "_commit_refresh_task"):
+        task = getattr(consumer._coordinator, name, None)
+        if task is not None:
+            task.cancel()
     if consumer._fetcher is not None:
         await _within(FORCED_SECONDS, consumer._fetcher.close())
     await end_client(consumer._client)

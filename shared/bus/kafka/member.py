@@ -116,6 +116,9 @@ class Member:
         return TopicPartition(self._options.topic(place.topic), place.number)
 
     async def _fetch(self, max_records: int, timeout_seconds: float) -> dict[TopicPartition, list[Any]]:
+        if self._consumer._fetcher._fetch_task.done():
+            # Nothing would ever come again, and the library does not say so.
+            raise BusUnavailable("the client fetches no more")
         fetching = asyncio.ensure_future(
             self._consumer.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
         )
@@ -129,8 +132,11 @@ class Member:
                 # Cut short by a rebalance or a stop: what was taken out of the buffer is sought again.
                 fetching.cancel()
                 self._reading.clear()
-        if not fetching.done() or fetching.cancelled():
+        if not fetching.done():
             return {}
+        if fetching.cancelled():
+            # Not by us, above: the library lets out that a task of its own was ended, and starts none again.
+            raise BusUnavailable("the client gave up")
         try:
             return await in_time(fetching)
         except BusUnavailable as away:
@@ -148,7 +154,8 @@ class Member:
         """
         if fetching.cancelled() or fetching.exception() is not None:
             state = self._consumer._subscription
-            state._fetch_count -= 1
+            # It may have ended before it was counted.
+            state._fetch_count = max(0, state._fetch_count - 1)
             state._last_fetch_ended = time.monotonic()
 
     async def _raise_out_of_range(self, fault: OffsetOutOfRangeError) -> None:

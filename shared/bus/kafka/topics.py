@@ -20,6 +20,10 @@ ADMIN_SECONDS = 30.0
 LOOK_SECONDS = 0.05
 
 
+class TooFewBrokers(BusUnavailable):
+    """Fewer brokers are there than copies are asked for: perhaps some are away."""
+
+
 class CannotCreate(Exception):
     """The cluster refuses a topic, and will go on refusing it: the text says which and why."""
 
@@ -28,7 +32,7 @@ async def create(options: KafkaOptions, *, copies: int | None = None) -> Sequenc
     """Create the topics that are missing; return their names on the cluster.
 
     Each gets so many `copies`, or else as many as there are brokers at this moment, three at most: that is
-    for good. Raises BusUnavailable, also where there are fewer brokers than copies; CannotCreate.
+    for good. Raises BusUnavailable, TooFewBrokers, CannotCreate.
     """
     found = await describe(options)
     replicas = copies or min(WANTED_REPLICAS, found.brokers)
@@ -54,7 +58,9 @@ def _check_answer(name: str, fault: Any, reason: str | None) -> None:
         return
     text = f"topic {name}: {reason or fault.description}"
     # A broker that was counted a moment ago is away, and the next try counts anew.
-    if fault is errors.InvalidReplicationFactorError or fault.retriable:
+    if fault is errors.InvalidReplicationFactorError:
+        raise TooFewBrokers(text)
+    if fault.retriable:
         raise BusUnavailable(text)
     raise CannotCreate(text)
 

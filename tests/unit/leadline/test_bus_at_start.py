@@ -55,7 +55,7 @@ async def test_brokers_that_come_later_are_waited_for(monkeypatch: pytest.Monkey
 
 async def test_brokers_that_never_come_end_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     put(Cluster(away=float("inf")), monkeypatch)
-    with pytest.raises(CannotStart, match="cannot be reached: nobody listens"):
+    with pytest.raises(CannotStart, match="cannot be used: nobody listens"):
         await prepare_bus(NOWHERE, lambda _: None, asyncio.Event(), patience_seconds=0.01)
 
 
@@ -97,9 +97,25 @@ async def test_nothing_is_made_on_another_bus_than_before(
     leadline = Standalone(Options(tmp_path, "127.0.0.1", 0), say=lambda _: None)
     with pytest.raises(CannotStart, match="and this is B"):
         await leadline._prepare_bus(NOWHERE, asyncio.Event())
-    with pytest.raises(CannotStart, match="and this is B"):
-        await leadline._prepare_bus_later(NOWHERE, asyncio.Event())
     assert cluster.tries == 0
+
+
+async def test_another_bus_that_comes_later_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said, looks = list[str](), list[str]()
+
+    async def another_at_first(database_url: str) -> None:
+        looks.append(database_url)
+        if len(looks) < 3:
+            raise CannotStart("the installation uses the log of cluster A, and this is B")
+
+    monkeypatch.setattr(standalone, "check_log", another_at_first)
+    cluster = put(Cluster(away=0), monkeypatch)
+    leadline = Standalone(Options(tmp_path, "127.0.0.1", 0), say=said.append)
+    await leadline._prepare_bus_later(NOWHERE, asyncio.Event())
+    assert cluster.tries == 1
+    assert ["and this is B" in said[0], "is there" in said[1], len(said)] == [True, True, 2]
 
 
 async def test_on_postgres_there_is_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:

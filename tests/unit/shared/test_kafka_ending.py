@@ -32,7 +32,8 @@ def consumer(stop: Any) -> tuple[Any, list[str]]:
     async def close() -> None:
         closed.append("client")
 
-    return SimpleNamespace(stop=stop, _fetcher=None, _client=SimpleNamespace(close=close)), closed
+    client = SimpleNamespace(close=close)
+    return SimpleNamespace(stop=stop, _coordinator=None, _fetcher=None, _client=client), closed
 
 
 async def test_a_stop_that_lets_a_cancellation_out_is_no_cancellation_of_ours() -> None:
@@ -80,9 +81,20 @@ async def test_a_bug_in_a_stop_is_seen() -> None:
     async def stop() -> None:
         raise ZeroDivisionError
 
-    made, _ = consumer(stop)
+    made, closed = consumer(stop)
     with pytest.raises(ZeroDivisionError):
         await end_consumer(made)
+    assert closed == ["client"]
+
+
+async def test_tasks_that_a_stop_has_not_come_to_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endings, "ORDERLY_SECONDS", 0.01)
+    made, _ = consumer(asyncio.Event().wait)
+    beating = asyncio.create_task(asyncio.Event().wait())
+    made._coordinator = SimpleNamespace(_heartbeat_task=beating, _commit_refresh_task=None)
+    await end_consumer(made)
+    await asyncio.wait([beating])
+    assert beating.cancelled()
 
 
 async def test_a_call_whose_task_the_library_cancels_is_a_bus_that_is_away() -> None:

@@ -19,7 +19,7 @@ from shared.bus.kafka.cluster import ClusterFound, TopicFound
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.subscription import KafkaSubscription
 from shared.bus.kafka.survey import Survey, describe, problems, settings_of, survey
-from shared.bus.kafka.topics import CannotCreate, create
+from shared.bus.kafka.topics import CannotCreate, TooFewBrokers, create
 from shared.bus.port import BusUnavailable, OffsetOutOfRange, Partition
 from shared.consumer.positions import WrongLog
 from shared.contracts.topics import ACTIVITY, TOPICS
@@ -373,7 +373,7 @@ async def test_topics_under_another_prefix_are_another_log(
 async def test_more_copies_than_brokers_are_refused_for_now(kafka_bootstrap: str) -> None:
     # As where a broker is away for a moment: topics made then would have too few copies for good.
     options = KafkaOptions(kafka_bootstrap, prefix=f"t{uuid.uuid4().hex[:10]}.")
-    with pytest.raises(BusUnavailable, match=r"topic t\w+\.\S+: .*replication factor"):
+    with pytest.raises(TooFewBrokers, match=r"topic t\w+\.\S+: .*replication factor"):
         await create(options, copies=30)
     assert not (await describe(options)).topics
 
