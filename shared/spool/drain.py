@@ -261,7 +261,8 @@ def forget_unnamed(directory: Path, now: float) -> None:
     for path in directory.glob(f"*{NEW_SUFFIX}"):
         # Whatever is wrong with one of them, it is in nobody's way.
         with suppress(OSError), ExitStack() as opened:
-            if _take(path, opened) and now - path.stat().st_mtime > UNNAMED_SECONDS:
+            # Its age comes first: our lock on one that was just made would refuse its process' write.
+            if now - path.stat().st_mtime > UNNAMED_SECONDS and _take(path, opened):
                 path.unlink()
 
 

@@ -495,6 +495,22 @@ def test_files_of_processes_that_died_before_naming_them_are_deleted(tmp_path: P
         assert contents(tmp_path).keys() == {"held by its process.new"}
 
 
+def test_a_file_that_its_process_is_about_to_lock_is_not_locked_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, locked = fcntl.flock, list[str]()
+
+    def noted(file: Any, operation: int) -> None:
+        locked.append(Path(file.name).name)
+        lock(file, operation)
+
+    unnamed(tmp_path, "orphan", at=0.0)
+    unnamed(tmp_path, "just made", at=100.0)
+    monkeypatch.setattr(fcntl, "flock", noted)
+    drain.forget_unnamed(tmp_path, 101.0)
+    assert locked == ["orphan.new"]
+
+
 async def test_a_drainer_tidies_up_after_processes_that_died(tmp_path: Path) -> None:
     unnamed(tmp_path, "orphan", at=0.0)
     spool, stop = Spool(tmp_path), asyncio.Event()
