@@ -49,6 +49,7 @@ class OpenFile:
 
     def __init__(self, directory: Path, suffix: str = SUFFIX) -> None:
         self.path = directory / f"{uuid.uuid4().hex}{suffix}"
+        self.size = 0
         new = self.path.with_suffix(NEW_SUFFIX)
         self._descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
@@ -61,7 +62,6 @@ class OpenFile:
             for path in (new, self.path):
                 path.unlink(missing_ok=True)
             raise
-        self.size = 0
 
     def write(self, data: bytes) -> None:
         """Write and fsync; where that fails, cut off what was written of it and raise the OSError."""
@@ -76,7 +76,13 @@ class OpenFile:
         self.size += len(data)
 
     def close(self) -> None:
-        """Give the lock up: whoever drains may take the file."""
+        """Give the lock up: whoever drains may take the file. One that took nothing is deleted.
+
+        A full disk refuses each write in a file of its own; while their place is away nobody comes to them.
+        """
+        if not self.size:
+            with suppress(OSError):
+                self.path.unlink()
         os.close(self._descriptor)
 
 
@@ -205,8 +211,10 @@ def _try_out(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         file = OpenFile(directory, NEW_SUFFIX)
-        file.close()
-        file.path.unlink()
+        try:
+            file.path.unlink()
+        finally:
+            file.close()
     except OSError as fault:
         if fault.errno not in FULL:
             raise

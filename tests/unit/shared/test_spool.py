@@ -226,6 +226,47 @@ async def test_a_full_disk_refuses_and_keeps_nothing_of_what_it_refused(
     await spool.close()
 
 
+def no_room(patched: pytest.MonkeyPatch) -> None:
+    """Let files be made, and nothing be written to them."""
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    patched.setattr(os, "write", full)
+
+
+async def test_a_disk_that_stays_full_does_not_fill_with_empty_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, place = Spool(tmp_path), Place()
+    with monkeypatch.context() as patched:
+        no_room(patched)
+        for _ in range(3):
+            with pytest.raises(SpoolUnavailable, match="No space left"):
+                await spool.append(numbered(1))
+    assert contents(tmp_path) == {}
+    await spool.append(numbered(1))
+    assert await a_drainer(spool, place).turn() == 1
+    await spool.close()
+
+
+async def test_a_record_that_a_full_disk_cannot_hold_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, refused = Spool(tmp_path), packed(Entry("of a later release", b"?"))
+    await spool.append([Entry("of a later release", b"?")])
+    drainer = a_drainer(spool, Place())
+    with monkeypatch.context() as patched:
+        no_room(patched)
+        for _ in range(3):
+            assert await drainer.turn() == 0
+    assert list(contents(tmp_path).values()) == [refused]
+    assert await drainer.turn() == 0
+    assert waiting(tmp_path).held_bytes == len(refused)
+    assert waiting(tmp_path).bytes == 0
+    await spool.close()
+
+
 async def test_a_write_that_takes_too_long_is_refused_and_may_be_kept_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,8 +433,8 @@ async def test_nobody_can_take_a_file_between_its_making_and_its_lock(
 async def test_a_file_that_another_process_drains_meanwhile_is_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(3):
-        OpenFile(tmp_path).close()
+    for number in range(3):
+        put(tmp_path / f"{number}.spool", b"")
     look = drain._files
 
     def one_is_gone_afterwards(directory: Path) -> Any:
@@ -728,6 +769,18 @@ async def test_a_folder_in_which_nothing_can_be_kept_is_refused_at_the_start(
         async with open_spool(tmp_path):
             pass
     assert files(tmp_path) == 0
+
+
+async def test_a_folder_in_which_nothing_can_be_deleted_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "unlink", kept)
+    with pytest.raises(RuntimeError, match="Operation not permitted"):
+        async with open_spool(tmp_path):
+            pass
 
 
 async def test_a_start_on_a_full_disk_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
