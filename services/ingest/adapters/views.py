@@ -1,5 +1,6 @@
 """Ingest's part of the views over several services."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,11 @@ SPOOLS = ("activity", "intake")
 def spooled(folder: Path) -> dict[str, Waiting]:
     """Return what waits on this machine's disk, by where it belongs."""
     return {place: waiting(folder / place) for place in SPOOLS}
+
+
+async def _spooled(folder: Path) -> dict[str, Waiting]:
+    """Return the same, looked for in a thread: a disk that hangs holds up who asks, and nobody else."""
+    return await asyncio.to_thread(spooled, folder)
 
 
 def _plain(found: Mapping[str, Waiting]) -> dict[str, dict[str, float]]:
@@ -53,7 +59,7 @@ class IngestViews:
         return {
             **await self._quarantine.status(),
             "activity": await self._activity(),
-            "spool": "off" if self._spool is None else _plain(spooled(self._spool)),
+            "spool": "off" if self._spool is None else _plain(await _spooled(self._spool)),
         }
 
     async def _activity(self) -> Mapping[str, int | bool]:
@@ -70,7 +76,7 @@ class IngestViews:
         """Return whether every receipt is in exactly one place, and the spool holds nothing back."""
         found = await self._quarantine.contradictions()
         findings = [Finding(check, checked, problems) for check, (checked, problems) in found.items()]
-        return findings if self._spool is None else [*findings, held_back(spooled(self._spool))]
+        return findings if self._spool is None else [*findings, held_back(await _spooled(self._spool))]
 
     async def lead(self, lead_id: str) -> Mapping[str, Any] | None:
         """Return None: ingest knows no leads."""
