@@ -11,7 +11,7 @@ Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 By = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
     ),
 ]
 Note = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
