@@ -12,6 +12,8 @@ Names = Mapping[str, str]
 NO_NAMES: Names = MappingProxyType({})
 # Who is meant in events: by id, which only the feed's `rep` names too.
 TOLD_BY_ID = ("recipient", "person_id")
+# States in which a person holds the lead.
+HELD = frozenset({"assigned", "accepted", "working", "opportunity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def _moved(data: Data) -> str | None:
     # The other moves have an event of their own, which says more.
     said_elsewhere = {"qualified", "assigned", "accepted", "working", "opportunity", "won", "lost"}
     to_state = str(data.get("to_state"))
-    if to_state in said_elsewhere:
+    # Who recycles a lead that a person holds closes the hand-off, and that line has the reason.
+    if to_state in said_elsewhere or (to_state == "recycled" and data.get("from_state") in HELD):
         return None
     reason = f": {_words(data['reason'])}" if data.get("reason") else ""
     return f"{data.get('from_state')} -> {to_state}{reason}"

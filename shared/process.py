@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args
 import structlog
 
 from shared.runtime import RoleName, Runner, WiredService
+from shared.unusable_settings import UnusableSettings
 
 if TYPE_CHECKING:
     from shared.settings import ServiceSettings
@@ -173,6 +174,10 @@ def run_process(main: Callable[[asyncio.Event], Any]) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(body())
+    except UnusableSettings as unusable:
+        # Type and place of this fault would not say what to mend.
+        log.critical("process.unusable_settings", reason=unusable.faults)
+        return 1
     except Exception:
         log.exception("process.failed")
         return 1
@@ -220,7 +225,11 @@ def run_service(
     from shared.patience import enter_when_there
 
     options, roles = parse_roles(arguments, program=wire.__module__.removesuffix(".bootstrap"))
-    settings = settings_class()
+    try:
+        settings = settings_class()
+    except UnusableSettings as unusable:
+        print(f"{wire.__module__.removesuffix('.bootstrap')}: {unusable}", file=sys.stderr)
+        return 1
     configure_logging(settings.log_level, settings.log_format)
 
     async def main(stop: asyncio.Event) -> None:

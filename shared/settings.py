@@ -1,16 +1,32 @@
 """Settings every service shares, read from the environment; `.env.example` lists them all."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.unusable_settings import UnusableSettings
+
+_PREFIX = "LEADLINE_"
 
 
 class ServiceSettings(BaseSettings):
-    """Frozen, injected, never read again after start. Each service derives its own class from this one."""
+    """Frozen, injected, never read again after start. Each service derives its own class from this one.
 
-    model_config = SettingsConfigDict(env_prefix="LEADLINE_", frozen=True, extra="ignore")
+    Raises UnusableSettings where a value is none that its setting may have.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as refused:
+            # Without its cause, which quotes values.
+            raise UnusableSettings(
+                [f"{_PREFIX}{str(error['loc'][0]).upper()}: {error['msg']}" for error in refused.errors()]
+            ) from None
 
     database_url: SecretStr = Field(
         default=SecretStr("postgresql://localhost/leadline"),

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.exit_codes import BUG, INTERRUPTED, OK, UNREACHABLE, CommandFailed
+from leadline.cli.exit_codes import BUG, CONFIG_INVALID, INTERRUPTED, OK, UNREACHABLE, CommandFailed
+from shared.unusable_settings import UnusableSettings
 
 # name: (module, one line of help). The module holds a Typer named `app` for a group of commands, else a
 # function with the name of the command.
@@ -89,6 +90,9 @@ def run(arguments: Sequence[str]) -> int:
     except CommandFailed as failed:
         _tell(failed, as_json=as_json)
         return failed.code
+    except UnusableSettings as unusable:
+        _tell(CommandFailed(str(unusable), CONFIG_INVALID), as_json=as_json)
+        return CONFIG_INVALID
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as ended:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope
 
-from shared.web.problem import Problem, json_pointer
+from shared.web.problem import Problem, json_pointer, unsupported_header
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb"\b(?:NaN|-?Infinity)\b")
@@ -72,7 +72,7 @@ def unpack(raw: bytes, encoding: str, limits: BodyLimits = DEFAULT_LIMITS) -> by
         # Some clients send bare deflate under this name; a zlib stream starts with a checked two-byte header.
         is_zlib = raw[0] & 0x0F == 8 and len(raw) > 1 and int.from_bytes(raw[:2], "big") % 31 == 0
         return _inflate(raw, _ZLIB_WINDOW if is_zlib else _RAW_WINDOW, limits)
-    raise Problem(415, "unsupported_encoding", "Content-Encoding must be gzip, deflate or identity.")
+    raise unsupported_header("Content-Encoding", "unsupported_encoding", "must be gzip, deflate or identity")
 
 
 def parse_json(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Any:

@@ -157,7 +157,16 @@ def _of_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, code, detail, headers=error.headers)
 
 
+def unsupported_header(name: str, code: str, detail: str) -> Problem:
+    """Return the 415 of a header that says how the body is written; `detail` says what it must be."""
+    error = {**_field(json_pointer([name.lower()]), detail), "in": "header"}
+    return Problem(415, code, f"{name} {detail}.", errors=[error])
+
+
 def _of_validation(error: RequestValidationError) -> Problem:
+    if any(item["loc"] == ("body",) and isinstance(item["input"], bytes) for item in error.errors()):
+        # FastAPI reads a body as JSON only where this header says so; else it calls its bytes no object.
+        return unsupported_header("Content-Type", _CODES[415], "must be application/json")
     errors = [_of_location(item["loc"], item["msg"]) for item in error.errors()]
     return Problem(422, "invalid_request", "The request has fields that cannot be used.", errors=errors)
 

@@ -18,13 +18,21 @@ def parse_instant(value: Any) -> datetime | None:
             parsed = datetime.fromisoformat(value.strip())
             if parsed.tzinfo is UTC:
                 return parsed
-            return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+            return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else _in_utc(parsed)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             seconds = value / 1000 if abs(value) >= _SECONDS_END else value
             return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def _in_utc(parsed: datetime) -> datetime:
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        # At either end of time: a clock that is unset or forged, where some hours are neither here nor there.
+        return parsed.replace(tzinfo=UTC)
 
 
 def spelled(instant: datetime) -> str:
@@ -44,7 +52,8 @@ def occurred_at(
         return received_at
     original = parse_instant(told)
     if original is None:
-        raise Unmappable("invalid_timestamp", "timestamp is not an ISO 8601 instant", "/timestamp")
+        fault = "timestamp is neither an ISO 8601 instant nor Unix seconds or milliseconds"
+        raise Unmappable("invalid_timestamp", fault, "/timestamp")
     sent = None if trust_clock or sent_at is None else parse_instant(sent_at)
     if sent is None:
         return _within(original, received_at)

@@ -73,9 +73,6 @@ def _changes(patch: PersonPatch) -> dict[str, Any]:
     for name in NOT_NULL:
         if name in changes and changes[name] is None:
             raise invalid_field(f"/{name}", "must not be null")
-    for name in ("paused_until", "out_of_rotation_until"):
-        if changes.get(name) is not None and changes[name].tzinfo is None:
-            raise invalid_field(f"/{name}", "must carry a time zone offset")
     if "time_off" in changes:
         changes["time_off"] = [TimeOff(off.start, off.end, off.reason) for off in changes["time_off"]]
         if any(off.end <= off.start for off in changes["time_off"]):

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from services.routing.usecases.ports import Page, Reads
 from shared.web.auth import ApiKey, require
 from shared.web.cursor import PageCursor, PageSize, decode, encode, page
+from shared.web.instant import Instant
 from shared.web.problem import Problem
 
 Key = Annotated[ApiKey, Depends(require("read"))]
@@ -54,7 +54,7 @@ def _add_clocks(router: APIRouter, reads: Reads) -> None:
         person: Text = None,
         is_open: Annotated[bool | None, Query(alias="open")] = None,
         breached: bool | None = None,
-        due_before: AwareDatetime | None = None,
+        due_before: Instant | None = None,
         cursor: PageCursor = None,
         limit: PageSize = 50,
     ) -> dict[str, Any]:

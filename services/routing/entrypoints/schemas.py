@@ -1,19 +1,27 @@
 """Bodies of the commands. `by` is the person who acts, needed where the key is not a person's own."""
 
-from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.web.instant import Instant
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 # No id of the policy is asked for: heads and CRM users act who are in nobody's rota.
 By = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
     ),
 ]
 Note = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+Told = Annotated[
+    Instant | None,
+    Field(
+        description="When it happened, where that is told later. What lies before the hand-off counts as its"
+        " beginning, what lies in the future as now."
+    ),
+]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
@@ -39,7 +47,7 @@ class ActBody(Body):
 class AcceptBody(ActBody):
     """The rep takes the lead; `occurred_at` where that is told later than it happened."""
 
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Told = None
 
 
 class ReasonBody(ActBody):
@@ -58,7 +66,7 @@ class NoteBody(ActBody):
 class ContactBody(ActBody):
     """First touch; `occurred_at` where it is told later than it happened."""
 
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Told = None
     channel: Annotated[str, Field(max_length=50, pattern=r"^[^\x00]*$")] = ""
 
 
@@ -103,7 +111,7 @@ class FeedbackBody(Body):
 
     act: Id
     by: Annotated[By | None, Field(description="The person in the CRM who did it, where it is known.")] = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Told = None
     reason: Annotated[str, Field(max_length=200)] = ""
     note: Note = ""
     channel: Annotated[str, Field(max_length=50)] = ""
@@ -116,8 +124,8 @@ class FeedbackBody(Body):
 class TimeOffBody(Body):
     """One absence [start, end)."""
 
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
     reason: Note = ""
 
 
@@ -126,7 +134,7 @@ class PersonPatch(Body):
 
     online: bool | None = None
     active: bool | None = None
-    paused_until: datetime | None = None
-    out_of_rotation_until: datetime | None = None
+    paused_until: Instant | None = None
+    out_of_rotation_until: Instant | None = None
     weight: Annotated[int, Field(ge=1, le=1000)] | None = None
     time_off: Annotated[list[TimeOffBody], Field(max_length=200)] | None = None

@@ -10,7 +10,8 @@ from services.scoring.usecases.queries import LeadFilter, LeadReads
 from services.scoring.usecases.rescore_leads import score_lines
 from shared.web.auth import Reader
 from shared.web.cursor import PageCursor, PageSize, decode, encode, page
-from shared.web.problem import Problem, invalid_field
+from shared.web.instant import Instant
+from shared.web.problem import Problem
 
 Email = Annotated[str | None, Query(max_length=320, description="A canonical e-mail address of the lead.")]
 Domain = Annotated[str | None, Query(max_length=255, description="The company's registrable domain.")]
@@ -89,10 +90,8 @@ def _add_pages(routes: APIRouter, reads: LeadReads) -> None:
         )
 
     @routes.get("/{lead_id}/score")
-    async def show_score(lead_id: str, _: Reader, as_of: datetime | None = None) -> dict[str, Any]:
+    async def show_score(lead_id: str, _: Reader, as_of: Instant | None = None) -> dict[str, Any]:
         """Return the exact score with its lines, now or with activity up to `as_of`."""
-        if as_of is not None and as_of.tzinfo is None:
-            raise invalid_field("/as_of", "an instant with its offset is needed, e.g. 2026-03-01T12:00:00Z")
         survivor = await existing(lead_id)
         found = await reads.score(survivor, as_of)
         if found is None:

@@ -1,7 +1,8 @@
 """Routing over HTTP with its roles running: commands, reads, people, policy, feed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -150,6 +151,36 @@ async def test_an_instant_is_spelled_one_way_in_all_answers(world: RoutingWorld)
         assert "+00:00" not in answer.text
 
 
+async def test_an_instant_that_was_told_in_another_offset_is_spelled_that_way_too(
+    world: RoutingWorld,
+) -> None:
+    handoff = await handed_over(world, "ld_1")
+    path, by = f"/v1/handoffs/{handoff['id']}", {"by": handoff["person_id"]}
+    assert (await world.call("POST", f"{path}/hand-back", by)).status_code == 200
+    told = datetime.fromisoformat(handoff["assigned_at"]).astimezone(timezone(timedelta(hours=2)))
+    late = await world.call("POST", f"{path}/contact", {**by, "occurred_at": told.isoformat()})
+    assert late.json()["late_evidence"]["occurred_at"] == handoff["assigned_at"]
+
+
+async def test_an_act_of_before_its_handoff_counts_from_the_handoff_on(world: RoutingWorld) -> None:
+    handoff = await handed_over(world, "ld_1")
+    said = {"by": handoff["person_id"], "occurred_at": "0001-01-01T00:00:00Z"}
+    accepted = await world.call("POST", f"/v1/handoffs/{handoff['id']}/accept", said)
+    assert accepted.json()["accepted_at"] == handoff["assigned_at"]
+
+
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+14:00", "2026-03-01T12:00:00"])
+async def test_what_is_no_instant_in_utc_is_named(world: RoutingWorld, told: str) -> None:
+    said = {"act": "contact", "occurred_at": told}
+    for refused, name in (
+        (await world.call("POST", "/v1/lifecycle/ld_1/feedback", said), "occurred_at"),
+        (await world.call("PATCH", "/v1/people/anna", {"paused_until": told}), "paused_until"),
+        (await world.call("GET", f"/v1/sla/clocks?due_before={quote(told)}"), "due_before"),
+    ):
+        assert refused.status_code == 422, refused.text
+        assert [error["pointer"] for error in refused.json()["errors"]] == [f"/{name}"]
+
+
 @pytest.mark.parametrize(
     "path", ["handoffs?statsu=open", "sla/clocks?breeched=true", "events?from=x", "people?open=1"]
 )
@@ -160,7 +191,7 @@ async def test_a_slip_in_a_filter_does_not_show_everything(world: RoutingWorld, 
     assert [error["pointer"] for error in refused.json()["errors"]] == [f"/{name}"]
 
 
-@pytest.mark.parametrize("by", ["", "  ", "x" * 201, "anna\n(forged)", "an\x00na", 7])
+@pytest.mark.parametrize("by", ["", "  ", "x" * 201, "anna\n(forged)", "anna\u2028(forged)", "an\x00na", 7])
 async def test_who_acts_is_a_name_of_one_line(world: RoutingWorld, by: object) -> None:
     for path in ("/v1/handoffs/ho_1/accept", "/v1/handoffs/ho_1/resume", "/v1/lifecycle/ld_1/reopen"):
         refused = await world.call("POST", path, {"by": by})

@@ -136,6 +136,9 @@ def test_a_page_view_knows_where_it_was_and_which_campaign_sent_it() -> None:
         ("1970-01-01T00:00:00Z", None, 0),
         # the delay would lie before all time
         ("0001-01-02T00:00:00Z", "9999-12-31T00:00:00Z", 0),
+        # no place in UTC, which has no year 0 and no year 10000
+        ("0001-01-01T00:00:00+14:00", None, 0),
+        ("9999-12-31T23:59:59-14:00", "2026-11-23T12:00:00Z", 0),
         # milliseconds, seconds, no zone
         (1795435140000, None, 60),
         (1795435140, None, 60),

@@ -7,7 +7,7 @@ import pytest
 
 from leadline.cli.app import run
 from leadline.cli.client import connect, refusal
-from leadline.cli.exit_codes import CHECK_FAILED, OK, UNREACHABLE, USAGE
+from leadline.cli.exit_codes import CHECK_FAILED, CONFIG_INVALID, OK, UNREACHABLE, USAGE
 from leadline.cli.up import welcome
 from leadline.runtime_file import Running, write_running
 from leadline.standalone import Ready
@@ -38,6 +38,17 @@ def test_a_value_that_cannot_be_used_is_a_matter_of_usage(
     Path("a-file").write_text("")
     assert run(arguments) == USAGE
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["api", "work"])
+def test_a_setting_that_cannot_be_used_is_named_and_its_value_kept(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LEADLINE_MAX_BODY_BYTES", "much")
+    assert run([command]) == CONFIG_INVALID
+    said = capsys.readouterr().err
+    assert said.startswith("leadline: settings cannot be used: LEADLINE_MAX_BODY_BYTES: ")
+    assert "much" not in said
 
 
 def test_without_a_running_leadline_the_hint_names_the_data_directory(

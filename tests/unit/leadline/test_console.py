@@ -56,8 +56,13 @@ def told(kind: str, **data: Any) -> str:
         ),
         (
             "leadline.lead.lifecycle_changed.v1",
-            {"from_state": "assigned", "to_state": "recycled", "reason": "no_budget"},
-            "assigned -> recycled: no budget",
+            {"from_state": "lost", "to_state": "recycled", "reason": "no_budget"},
+            "lost -> recycled: no budget",
+        ),
+        (
+            "leadline.lead.lifecycle_changed.v1",
+            {"from_state": "assigned", "to_state": "disqualified", "reason": "not_a_fit"},
+            "assigned -> disqualified: not a fit",
         ),
         ("leadline.lead.merged.v1", {"survivor_id": "ld_fedcba9876543210"}, "merged into ld_fedcba98"),
         ("leadline.handoff.cycle_opened.v1", {"cycle": 2, "why": "recycled"}, "cycle 2 opened (recycled)"),
@@ -67,11 +72,21 @@ def test_each_event_is_told_in_the_words_of_sales(kind: str, data: dict[str, Any
     assert told(kind, **data) == text
 
 
-def test_moves_that_have_an_event_of_their_own_are_not_told_twice() -> None:
+@pytest.mark.parametrize(
+    ("from_state", "to_state"),
+    [
+        ("qualified", "assigned"),
+        ("assigned", "recycled"),
+        ("accepted", "recycled"),
+        ("working", "recycled"),
+        ("opportunity", "recycled"),
+    ],
+)
+def test_moves_that_have_an_event_of_their_own_are_not_told_twice(from_state: str, to_state: str) -> None:
     event = {
         "type": "leadline.lead.lifecycle_changed.v1",
         "time": AT,
-        "data": {"lead_id": LEAD, "from_state": "qualified", "to_state": "assigned"},
+        "data": {"lead_id": LEAD, "from_state": from_state, "to_state": to_state, "reason": "no_budget"},
     }
     assert line_of(event) is None
 

@@ -1,6 +1,7 @@
 """How a process ends: by a fault of a part, by being asked to, or by the death of its supervisor."""
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -96,6 +97,42 @@ def test_a_process_drains_when_the_pipe_of_its_supervisor_closes() -> None:
     output, _ = child.communicate(timeout=30)
     assert "drained\n" in output
     assert child.returncode == 0
+
+
+WRONGLY_SET = """
+import sys
+from services.scoring.settings import ScoringSettings
+from shared.observability.logging import configure_logging
+from shared.process import run_process
+async def main(stop):
+    ScoringSettings()
+configure_logging()
+sys.exit(run_process(main))
+"""
+
+
+def test_a_process_that_ends_by_a_setting_says_by_which() -> None:
+    env = {**os.environ, "LEADLINE_SCORING_LANES": "99", "LEADLINE_HUB_LINKS": "few"}
+    ended = subprocess.run(
+        [sys.executable, "-c", WRONGLY_SET], capture_output=True, text=True, env=env, check=False, timeout=30
+    )
+    assert ended.returncode == 1
+    said = json.loads(ended.stderr)
+    assert said["event"] == "process.unusable_settings"
+    assert [fault.partition(":")[0] for fault in said["reason"]] == [
+        "LEADLINE_SCORING_LANES",
+        "LEADLINE_HUB_LINKS",
+    ]
+    assert "few" not in ended.stderr
+
+
+def test_a_service_by_itself_names_the_setting_too() -> None:
+    env = {**os.environ, "LEADLINE_SCORING_LANES": "many"}
+    command = [sys.executable, "-m", "services.scoring", "--role", "worker"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=30)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("services.scoring: settings cannot be used: LEADLINE_SCORING_LANES: ")
+    assert "many" not in ended.stderr
 
 
 @pytest.fixture

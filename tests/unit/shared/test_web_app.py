@@ -111,6 +111,32 @@ async def test_a_bad_field_is_named_by_its_pointer() -> None:
     assert "huge" not in response.text
 
 
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_a_body_that_is_not_said_to_be_json_is_told_which_header_is_wrong(kind: str | None) -> None:
+    headers = {"content-type": kind} if kind else {}
+    async with client() as http:
+        response = await http.post("/v1/wishes", content=b'{"name": "x", "size": 1}', headers=headers)
+    body = problem(response, 415, "unsupported_media_type")
+    assert body["errors"] == [
+        {"pointer": "/content-type", "detail": "must be application/json", "in": "header"}
+    ]
+
+
+async def test_a_json_text_in_place_of_an_object_is_no_fault_of_the_header() -> None:
+    async with client() as http:
+        response = await http.post("/v1/wishes", json="x")
+    assert problem(response, 422, "invalid_request")["errors"][0]["pointer"] == ""
+
+
+async def test_a_packing_that_is_not_undone_is_told_with_its_header() -> None:
+    async with client() as http:
+        response = await http.post("/v1/wishes", content=b"x", headers={"content-encoding": "br"})
+    body = problem(response, 415, "unsupported_encoding")
+    assert body["errors"] == [
+        {"pointer": "/content-encoding", "detail": "must be gzip, deflate or identity", "in": "header"}
+    ]
+
+
 async def test_a_bad_parameter_is_named_by_its_place() -> None:
     async with client() as http:
         response = await http.get("/v1/wishes/abc", headers={"authorization": "Bearer ll_work"})
