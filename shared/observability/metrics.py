@@ -87,7 +87,7 @@ SPOOL_HELD_BYTES = Gauge(
     multiprocess_mode="mostrecent",
 )
 
-# Files set aside because of damage in them (`spool_file_damaged`): what lies behind it has not arrived.
+# Files set aside because of damage in them (`spool_file_damaged`): what was damaged has not arrived.
 SPOOL_TORN_BYTES = Gauge(
     "leadline_spool_torn_bytes",
     "Bytes of damaged spool files.",

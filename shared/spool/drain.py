@@ -3,7 +3,8 @@
 A file is deleted when all of it has arrived. How far it has is known to this process alone: a crash before
 that, or another process that goes on with the file, sends some records twice, and their natural keys tell.
 A record that its place refuses is held in a file of its own, and tried again each hour and at the next start.
-A file in which more is damaged than the write that a crash tore is set aside, for somebody to look at.
+A file in which more is damaged than the write that a crash tore is set aside, for somebody to look at;
+what can be read behind the damage goes on like the rest.
 """
 
 import asyncio
@@ -150,14 +151,24 @@ class Drainer:
         return arrived
 
     def _finish(self, path: Path, file: BinaryIO) -> None:
-        """Delete a file of which all has arrived; set aside one with more in it that cannot be read."""
+        """Delete a file of which all has arrived; set aside one with more in it that cannot be read.
+
+        What can be read behind the damage goes on in a file of its own, made first: a crash in between
+        repeats it.
+        """
         reached = self._reached.get(path, 0)
         file.seek(reached)
         if is_torn_write(file.read()):
             _forget(path)
-        else:
-            kept = _set_aside(path)
-            log.error("spool_file_damaged", place=self._place, file=kept.name, offset=reached)
+            return
+        file.seek(reached)
+        behind = [entry for _, entry in read_entries(file, past_damage=True)]
+        if behind:
+            _write_anew(self._spool.directory, behind, SUFFIX)
+        kept = _set_aside(path)
+        log.error(
+            "spool_file_damaged", place=self._place, file=kept.name, offset=reached, records=len(behind)
+        )
 
     async def _hand_on(self, path: Path, kind: str, records: Sequence[tuple[int, Entry]]) -> int:
         """Return how many arrived; those that are refused for good are held, and cost the others nothing."""
@@ -170,7 +181,7 @@ class Drainer:
             if len(records) > 1:
                 return sum([await self._hand_on(path, kind, [record]) for record in records])
             log.exception("spool_holds_a_record", place=self._place, kind=kind)
-            await _in_thread(_hold, self._spool.directory, last)
+            await _in_thread(_write_anew, self._spool.directory, [last], HELD_SUFFIX)
             self._reached[path] = ends
             return 0
         self._reached[path] = ends
@@ -237,10 +248,10 @@ def _set_aside(path: Path) -> Path:
     return kept
 
 
-def _hold(directory: Path, entry: Entry) -> None:
-    file = OpenFile(directory, HELD_SUFFIX)
+def _write_anew(directory: Path, entries: Sequence[Entry], suffix: str) -> None:
+    file = OpenFile(directory, suffix)
     try:
-        file.write(packed(entry))
+        file.write(b"".join(map(packed, entries)))
     finally:
         file.close()
 

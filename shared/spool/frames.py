@@ -32,10 +32,12 @@ def packed(entry: Entry) -> bytes:
     return HEADER.pack(len(body), zlib.crc32(body)) + body
 
 
-def read_entries(file: BinaryIO) -> Iterator[tuple[int, Entry]]:
+def read_entries(file: BinaryIO, *, past_damage: bool = False) -> Iterator[tuple[int, Entry]]:
     """Yield (offset after the record, record) up to the end, or to the first record that is not whole.
 
     A crash tears at most the last write, and nothing of that was acknowledged: see `is_torn_write`.
+    `past_damage`: go on behind records with a wrong checksum, by what their headers say of their lengths.
+    Nothing is searched for: within its payload a sender may have written what looks like a record.
     """
     while True:
         header = file.read(HEADER.size)
@@ -45,7 +47,11 @@ def read_entries(file: BinaryIO) -> Iterator[tuple[int, Entry]]:
         if not 1 <= length <= LARGEST:
             return
         body = file.read(length)
-        if len(body) < length or zlib.crc32(body) != crc:
+        if len(body) < length:
+            return
+        if zlib.crc32(body) != crc:
+            if past_damage:
+                continue
             return
         size = body[0]
         yield file.tell(), Entry(body[1 : 1 + size].decode("ascii"), body[1 + size :])

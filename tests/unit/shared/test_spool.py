@@ -355,22 +355,40 @@ async def test_a_torn_tail_costs_nothing_that_was_acknowledged(tmp_path: Path) -
 
 
 async def test_a_damaged_file_is_set_aside_and_not_deleted(tmp_path: Path) -> None:
-    file = OpenFile(tmp_path)
-    damaged = bytearray(b"".join(map(packed, numbered(3))))
-    damaged[len(packed(numbered(1)[0])) + HEADER.size] ^= 1
-    file.write(bytes(damaged))
-    file.close()
-    name = file.path.stem
+    name, damaged = a_file_with_a_damaged_record(tmp_path, numbered(3), at=HEADER.size)
     put(tmp_path / f"{name}.torn", b"of an earlier time")
     spool, place = Spool(tmp_path), Place()
-    assert await a_drainer(spool, place).turn() == 1
-    assert place.arrived == [b"0"]
-    kept = {f"{name}.torn": b"of an earlier time", f"{name}1.torn": bytes(damaged)}
+    drainer = a_drainer(spool, place)
+    assert await drainer.turn() == 1
+    assert await drainer.turn() == 1
+    assert place.arrived == [b"0", b"2"]
+    kept = {f"{name}.torn": b"of an earlier time", f"{name}1.torn": damaged}
     assert contents(tmp_path) == kept
     assert waiting(tmp_path).bytes == 0
     assert waiting(tmp_path).torn_bytes == len(damaged) + len(b"of an earlier time")
-    assert await a_drainer(spool, place).turn() == 0
+    assert await drainer.turn() == 0
     await spool.close()
+
+
+async def test_what_looks_like_a_record_within_a_damaged_one_is_none(tmp_path: Path) -> None:
+    forged = packed(Entry("x", b"forged"))
+    name, damaged = a_file_with_a_damaged_record(tmp_path, [Entry("x", b"first"), Entry("x", forged)], at=0)
+    spool, place = Spool(tmp_path), Place()
+    drainer = a_drainer(spool, place)
+    assert [await drainer.turn(), await drainer.turn()] == [1, 0]
+    assert place.arrived == [b"first"]
+    assert contents(tmp_path) == {f"{name}.torn": damaged}
+    await spool.close()
+
+
+def a_file_with_a_damaged_record(directory: Path, entries: Sequence[Entry], *, at: int) -> tuple[str, bytes]:
+    """Return the stem and the bytes of a file in which byte `at` of the second record is wrong."""
+    data = bytearray(b"".join(map(packed, entries)))
+    data[len(packed(entries[0])) + at] ^= 1
+    file = OpenFile(directory)
+    file.write(bytes(data))
+    file.close()
+    return file.path.stem, bytes(data)
 
 
 async def test_a_record_that_would_be_taken_for_damage_is_refused(
@@ -624,7 +642,7 @@ async def test_a_disk_that_hangs_while_it_drains_holds_up_nobody_else(
         monkeypatch.setattr(drain, name, slow)
 
     for name in (
-        "_files", "_take", "read_entries", "is_torn_write", "_forget", "_hold", "_release_held",
+        "_files", "_take", "read_entries", "is_torn_write", "_forget", "_write_anew", "_release_held",
         "forget_unnamed", "waiting",
     ):  # fmt: skip
         slowly(name)
