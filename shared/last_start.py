@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from shared.whole_file import replace_file
+
 log = structlog.get_logger()
 
 
@@ -31,10 +33,7 @@ class LastStart:
 
     def write(self, told: Told) -> None:
         """Keep it instead of what was there, whole or not at all."""
-        new = self.file.with_suffix(".new")
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(msgspec.json.encode(told))
-            new.replace(self.file)
+            replace_file(self.file, msgspec.json.encode(told))
         except OSError as error:
             log.warning("service.last_start_not_written", error_type=type(error).__name__)

@@ -18,6 +18,7 @@ from shared.db.errors import is_transient
 from shared.observability.metrics import KEY_LOOKUPS
 from shared.web.auth import MAX_TOKEN, PRIVATE_PREFIX, PUBLIC_PREFIX, ApiKey, unauthorized
 from shared.web.problem import unavailable
+from shared.whole_file import replace_file
 
 log = structlog.get_logger()
 
@@ -213,11 +214,7 @@ def _load(file: Path | None) -> dict[bytes, ApiKey]:
 
 def _save(file: Path, keys: Mapping[bytes, ApiKey]) -> None:
     plain: dict[str, Any] = {digest.hex(): key for digest, key in keys.items()}
-    new = file.with_suffix(".new")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        new.touch(mode=0o600)
-        new.write_bytes(msgspec.json.encode(plain))
-        new.replace(file)
+        replace_file(file, msgspec.json.encode(plain))
     except OSError as error:  # a full disk must not fail a request that is good
         log.warning("keys.last_good_not_written", error_type=type(error).__name__)

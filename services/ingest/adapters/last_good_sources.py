@@ -4,6 +4,8 @@ from pathlib import Path
 
 import structlog
 
+from shared.whole_file import replace_file
+
 log = structlog.get_logger()
 
 
@@ -22,11 +24,8 @@ class LastGoodSources:
 
     def write(self, text: str) -> None:
         """Keep a text instead of the one before, whole or not at all."""
-        new = self._file.with_suffix(".new")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(text, encoding="utf-8")
-            new.replace(self._file)
+            replace_file(self._file, text.encode())
         except OSError as error:
             log.warning("ingest.last_good_sources_not_written", error_type=type(error).__name__)
 
