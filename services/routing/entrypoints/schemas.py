@@ -1,10 +1,21 @@
 """Bodies of the commands. `by` is the person who acts, needed where the key is not a person's own."""
 
+from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from shared.web.instant import Instant
+
+
+def _of_the_calendar(day: str) -> str:
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise PydanticCustomError("day_unknown", "a day of the calendar is needed, e.g. 2026-03-01") from None
+    return day
+
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 # No id of the policy is asked for: heads and CRM users act who are in nobody's rota.
@@ -15,6 +26,8 @@ By = Annotated[
     ),
 ]
 Note = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+Reason = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Channel = Annotated[str, Field(max_length=50, pattern=r"^[^\x00]*$")]
 Told = Annotated[
     Instant | None,
     Field(
@@ -24,6 +37,11 @@ Told = Annotated[
 ]
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Day = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d{2}-\d{2}$", json_schema_extra={"format": "date"}),
+    AfterValidator(_of_the_calendar),
+]
 
 
 class Body(BaseModel):
@@ -67,7 +85,7 @@ class ContactBody(ActBody):
     """First touch; `occurred_at` where it is told later than it happened."""
 
     occurred_at: Told = None
-    channel: Annotated[str, Field(max_length=50, pattern=r"^[^\x00]*$")] = ""
+    channel: Channel = ""
 
 
 class QualifyBody(ActBody):
@@ -76,7 +94,7 @@ class QualifyBody(ActBody):
     stage: Id = "unqualified"
     amount: Amount | None = None
     currency: Currency | None = None
-    expected_close: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    expected_close: Day | None = None
 
 
 class WinBody(ActBody):
@@ -89,7 +107,7 @@ class WinBody(ActBody):
 class LoseBody(ActBody):
     """Closed lost; a configured reason decides what follows."""
 
-    reason: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
+    reason: Reason = ""
     note: Note = ""
 
 
@@ -112,13 +130,13 @@ class FeedbackBody(Body):
     act: Id
     by: Annotated[By | None, Field(description="The person in the CRM who did it, where it is known.")] = None
     occurred_at: Told = None
-    reason: Annotated[str, Field(max_length=200)] = ""
+    reason: Reason = ""
     note: Note = ""
-    channel: Annotated[str, Field(max_length=50)] = ""
+    channel: Channel = ""
     stage: Id = "unqualified"
     amount: Amount | None = None
     currency: Currency | None = None
-    expected_close: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    expected_close: Day | None = None
 
 
 class TimeOffBody(Body):

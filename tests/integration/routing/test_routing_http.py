@@ -181,6 +181,17 @@ async def test_what_is_no_instant_in_utc_is_named(world: RoutingWorld, told: str
         assert [error["pointer"] for error in refused.json()["errors"]] == [f"/{name}"]
 
 
+@pytest.mark.parametrize("day", ["2026-02-30", "2026-13-01", "0000-01-01", "soon"])
+async def test_a_deal_is_expected_to_close_on_a_day_of_the_calendar(world: RoutingWorld, day: str) -> None:
+    for path, said in (
+        ("/v1/handoffs/ho_1/qualify", {"by": "anna", "expected_close": day}),
+        ("/v1/lifecycle/ld_1/feedback", {"act": "qualify", "expected_close": day}),
+    ):
+        refused = await world.call("POST", path, said)
+        assert refused.status_code == 422, refused.text
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/expected_close"]
+
+
 @pytest.mark.parametrize(
     "path", ["handoffs?statsu=open", "sla/clocks?breeched=true", "events?from=x", "people?open=1"]
 )
