@@ -7,8 +7,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
+    CorruptRecordException,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
@@ -20,6 +22,10 @@ from shared.bus.kafka.faults import in_time
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import BusForbids, BusUnavailable, Fetched, OffsetOutOfRange, Partition, Record
 
+log = structlog.get_logger(__name__)
+
+# How long a partition is left alone of which the broker gives what its checksum contradicts.
+DAMAGED_SECONDS = 5.0
 # How often the cluster is told the group's offsets, for displays of lag; nothing here reads them.
 TELL_SECONDS = 5.0
 
@@ -61,6 +67,8 @@ class Member:
         self._assigned: frozenset[Partition] = frozenset()
         # Where the library reads on; a partition that is not here is paused.
         self._reading: dict[TopicPartition, int] = {}
+        # Until when those are not read in which something is damaged.
+        self._damaged: dict[TopicPartition, float] = {}
         self._tell_at = time.monotonic() + TELL_SECONDS
         self._telling: asyncio.Task[None] | None = None
 
@@ -103,7 +111,9 @@ class Member:
 
     def _aim(self, positions: Mapping[Partition, int]) -> None:
         """Let the library read at `positions` and nowhere else."""
-        wanted = {self._theirs(place): at for place, at in positions.items() if place in self._assigned}
+        now = time.monotonic()
+        asked = {self._theirs(place): at for place, at in positions.items() if place in self._assigned}
+        wanted = {place: at for place, at in asked.items() if self._damaged.get(place, now) <= now}
         moved = {place: at for place, at in wanted.items() if self._reading.get(place) != at}
         with suppress(IllegalStateError):  # revoked this instant: the next poll takes over
             self._consumer.pause(*(self._reading.keys() - wanted.keys()))
@@ -145,6 +155,8 @@ class Member:
                 return {}
             if isinstance(cause, OffsetOutOfRangeError):
                 await self._raise_out_of_range(cause)
+            if isinstance(cause, CorruptRecordException) and self._leave_alone(cause):
+                return {}
             raise
 
     def _count_ended(self, fetching: "asyncio.Future[Any]") -> None:
@@ -164,6 +176,26 @@ class Member:
         self._reading.pop(place, None)
         first, end = (await self._heads(ours.topic))[ours]
         raise OffsetOutOfRange(ours, at, first, end) from fault
+
+    def _leave_alone(self, fault: CorruptRecordException) -> bool:
+        """Read no more of the partition that is damaged for now; return whether it is known which one is.
+
+        Another replica may lead soon, and hold it whole; until then the others shall not wait for it.
+        """
+        named = [place for place in self._reading if str(place) in str(fault)]
+        for place in named:
+            self._damaged[place] = time.monotonic() + DAMAGED_SECONDS
+            log.error(
+                "bus_batch_damaged",
+                topic=place.topic,
+                partition=place.partition,
+                offset=self._reading[place],
+            )
+        with suppress(IllegalStateError):  # revoked this instant: the next poll takes over
+            self._consumer.pause(*named)
+        # What the library had taken out for others is sought again.
+        self._reading.clear()
+        return bool(named)
 
     def _parts(self, found: Mapping[TopicPartition, Sequence[Any]]) -> list[Fetched]:
         parts = []

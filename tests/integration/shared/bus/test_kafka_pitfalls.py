@@ -2,8 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from structlog.testing import capture_logs
 
 from deploy.kafka.local.broker import LocalKafka
 from shared.bus.kafka.administrator import administrator
@@ -20,6 +23,7 @@ from shared.bus.kafka.options import KafkaOptions
 from shared.bus.kafka.subscription import KafkaSubscription
 from shared.bus.kafka.survey import Survey, describe, problems, settings_of, survey
 from shared.bus.kafka.topics import CannotCreate, TooFewBrokers, create
+from shared.bus.partitioner import partition_of
 from shared.bus.port import BusUnavailable, OffsetOutOfRange, Partition
 from shared.consumer.positions import WrongLog
 from shared.contracts.topics import ACTIVITY, TOPICS
@@ -164,6 +168,55 @@ async def test_what_compaction_has_left_is_read_over_the_gaps(
                 return bool(await connection.fetchval("SELECT max(number) = $1 FROM scoring.seen", last))
 
         await eventually(read_to_the_end, timeout_seconds=30, what="the last message")
+
+
+async def test_a_batch_that_is_damaged_on_a_disk_holds_up_its_partition_alone(
+    harness: KafkaHarness,
+    kafka_broker: LocalKafka,
+    kafka_options: KafkaOptions,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = [message(number) for number in range(20)]
+    await harness.bus.append(sent)
+    place = Partition(TOPIC, partition_of("key-0", ACTIVITY.partitions))
+    behind = {int(one.value) for one in sent if partition_of(one.key, ACTIVITY.partitions) == place.number}
+    name = kafka_options.topic(TOPIC)
+    named = {
+        "event": "bus_batch_damaged",
+        "log_level": "error",
+        "topic": name,
+        "partition": place.number,
+        "offset": 0,
+    }
+    (log_file,) = kafka_broker.directory.rglob(f"{name}-{place.number}/*.log")
+    monkeypatch.setattr("shared.bus.kafka.member.DAMAGED_SECONDS", 0.2)
+    with capture_logs() as told:
+        async with consuming(harness.bus, database, Effects()):
+            with damaged(log_file):
+                await eventually(saw(database, set(range(20)) - behind))
+                await eventually(lambda: named in told, what="which one it is")
+            await eventually(saw(database, set(range(20))))
+    assert not [line for line in told if "CorruptRecord" in str(line)], "the whole member stood still"
+
+
+@contextmanager
+def damaged(file: Path) -> Iterator[None]:
+    """While open, the last byte of what the file held is a wrong one."""
+    size = file.stat().st_size
+
+    def flip() -> None:
+        with file.open("r+b") as opened:
+            opened.seek(size - 1)
+            (last,) = opened.read(1)
+            opened.seek(size - 1)
+            opened.write(bytes([last ^ 1]))
+
+    flip()
+    try:
+        yield
+    finally:
+        flip()
 
 
 async def test_a_database_that_is_away_for_longer_than_a_poll_may_take_costs_no_membership(
