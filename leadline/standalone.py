@@ -193,6 +193,19 @@ async def check_log(database_url: str) -> None:
         )
 
 
+def check_settings() -> None:
+    """Raise UnusableSettings where no part could start with what the environment says."""
+    if not any(name.startswith("LEADLINE_") for name in os.environ):
+        return
+    # Here, since they take long to load, and most starts go by what is built in.
+    from services.ingest.settings import IngestSettings
+    from services.routing.settings import RoutingSettings
+    from services.scoring.settings import ScoringSettings
+
+    for settings in (IngestSettings, ScoringSettings, RoutingSettings):
+        settings()
+
+
 def metrics_folder(data_dir: Path) -> Path:
     """Return where the processes count together, so that the api's `/metrics` tells of all of them.
 
@@ -254,6 +267,7 @@ class Standalone:
                 for child in self._make_children(ready, listener, keys.site, pipes)
             ]
             try:
+                await asyncio.to_thread(check_settings)
                 await storage.start()
                 await self._prepare(storage.url, keys)
                 if not await self._prepare_bus(storage.url, stop):
