@@ -66,6 +66,7 @@ class Controller(Part):
         self._journal = journal
         self._schedule = schedule
         self._halt = halt
+        self._database_has_room = True
         self.disturbances: list[Disturbance] = []
         self.counts: Counter[How] = Counter()
         # Of processes of ours, and of brokers and the database.
@@ -121,9 +122,11 @@ class Controller(Part):
         self._journal.note("fault", [fault.victim], "invoke", [fault.how, fault.part, fault.held])
         spoil(things, fault.how)
         until = time.monotonic() + fault.held
+        self._database_has_room = fault.victim != DATABASE_DISK
         second = self._strike_second(fault)
         time.sleep(max(0.0, until - time.monotonic()))
         spoil(things, "whole")
+        self._database_has_room = True
         if fault.victim == DATABASE_DISK:
             # It may have ended: without room it cannot go on.
             self._machine.bring_back("postgres")
@@ -150,7 +153,8 @@ class Controller(Part):
         killed = _part(fault, processes)
         send(killed, signal.SIGKILL)
         psutil.wait_procs(killed, timeout=5)
-        if fault.part != "one":
+        # Without room the server cannot start: it comes back when its disk does.
+        if fault.part != "one" and (fault.victim != "postgres" or self._database_has_room):
             self._machine.bring_back(fault.victim)
 
     def _strike_second(self, fault: Fault) -> list[Blow]:

@@ -35,8 +35,13 @@ class Halt:
         if self._ended is None:
             limit = self._seconds * (LONGEST if self._blows_to_go > 0 else 1)
             if self.passed() >= limit:
-                self._ended = self._clock()
+                self.end()
         return self._ended is not None
+
+    def end(self) -> None:
+        """Begin nothing new from now on, whatever time is left."""
+        if self._ended is None:
+            self._ended = self._clock()
 
     def given_up(self) -> bool:
         """Return whether what was begun will never be answered."""

@@ -3,6 +3,7 @@
 import pickle
 import signal
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -51,6 +52,7 @@ RATE = 2.0
 FORMS_PERCENT = 45
 # A run is not over before it has struck this often.
 SECONDS_A_BLOW = 10
+LOOK_SECONDS = 0.2
 SCOPES = ("ingest", "work", "admin")
 SHOWN = 5
 
@@ -240,8 +242,11 @@ def _work(
     parts: list[Part] = [controller, follower, reader, *_people(callers, halt, plan.seed)]
     for part in parts:
         part.start()
-    for part in parts:
-        part.join()
+    while any(part.is_alive() for part in parts):
+        if any(part.failed is not None for part in parts):
+            # Without it the others may wait for what never comes.
+            halt.end()
+        time.sleep(LOOK_SECONDS)
     for caller in callers:
         caller.close()
     for part in parts:

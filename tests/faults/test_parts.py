@@ -105,6 +105,13 @@ def test_a_run_lasts_until_it_has_struck_often_enough_and_not_for_ever() -> None
     assert slow.given_up()
 
 
+def test_a_run_of_which_a_part_has_failed_ends_at_once() -> None:
+    halt = Halt(600, clock=lambda: 0.0)
+    assert not halt.ending()
+    halt.end()
+    assert halt.ending()
+
+
 def test_a_pause_puts_off_what_comes_after_it() -> None:
     pauses = [(at(1), at(3)), (at(4), at(5))]
     assert deadlines.after(at(0), 1, pauses) == at(1)
