@@ -172,7 +172,8 @@ class Controller(Part):
         for name in self._machine.restarted:
             begin, processes = datetime.now(UTC), self._machine.processes(name)
             send(processes, signal.SIGTERM)
-            psutil.wait_procs(processes, timeout=BACK_SECONDS)
+            _, left = psutil.wait_procs(processes, timeout=BACK_SECONDS)
+            assert not left, f"{name} does not end when it is told to"
             self._machine.bring_back(name)
             self._recover([Blow(Fault(0.0, name, "upgrade", 0.0), begin, datetime.now(UTC))])
 

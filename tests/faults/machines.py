@@ -103,9 +103,9 @@ class Standalone:
         if victim in self.brokers.victims:
             self.brokers.tend()
         elif victim in self._second:
-            self._second.again(victim)
+            self._second.bring_back([victim])
         elif victim in self.hosts:
-            self._second.all_again(self.hosts[victim])
+            self._second.bring_back(self.hosts[victim])
         elif victim == "up":
             self._running.process.wait(STOP_SECONDS)
             self._running.start_again()
@@ -232,10 +232,8 @@ class Apart:
             self.brokers.tend()
         elif victim == "postgres":
             eventually_sync(self._start_server, timeout_seconds=BACK_SECONDS, what="the server starts")
-        elif victim in self.hosts:
-            self._started.all_again(self.hosts[victim])
         else:
-            self._started.again(victim)
+            self._started.bring_back(self.hosts.get(victim, (victim,)))
 
     def tend(self) -> None:
         """Start again what has ended by itself: crash-only processes count on it."""

@@ -77,7 +77,7 @@ class Started:
                 env=environment() | self._environment(data_dir) | dict(variables),
             )
 
-    def all_again(self, names: Iterable[str]) -> None:
+    def bring_back(self, names: Iterable[str]) -> None:
         """Start those that have ended; a second blow may have had one of them started already."""
         for name in names:
             if not self.live(name):

@@ -15,6 +15,7 @@ import pytest
 from tests.faults import totals
 from tests.faults.checks import deadlines
 from tests.faults.halt import Halt
+from tests.faults.processes import Started
 from tests.faults.schedule import SPOOL_DISK, UPGRADE, faults, with_once
 from tests.faults.wrong_clocks import faketime, wrong_clocks
 
@@ -117,3 +118,18 @@ def test_a_pause_puts_off_what_comes_after_it() -> None:
     assert deadlines.after(at(0), 1, pauses) == at(1)
     assert deadlines.after(at(0), 1.5, pauses) == at(3.5)
     assert deadlines.after(at(0), 3, pauses) == at(6)
+
+
+def test_what_a_second_blow_had_started_again_is_not_waited_for(tmp_path: Path) -> None:
+    started = Started(tmp_path, "", {})
+    started.add("a", ["http.server", "--bind", "127.0.0.1", "0"], tmp_path)
+    try:
+        (first,) = started.live("a")
+        started.bring_back(["a"])
+        assert started.live("a") == [first]
+        first.kill()
+        first.wait(10)
+        started.bring_back(["a"])
+        assert started.live("a") not in ([], [first])
+    finally:
+        started.stop()
