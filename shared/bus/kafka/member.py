@@ -30,6 +30,13 @@ DAMAGED_SECONDS = 5.0
 TELL_SECONDS = 5.0
 
 
+class Damaged(BusUnavailable):
+    """A broker gives what its checksum contradicts: that partition is left alone for now, the member goes on.
+
+    Raised for the consumer to wait and say so: it is not stuck.
+    """
+
+
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
     """Notes what was dealt; the library swallows exceptions here, so nothing that may fail is done."""
 
@@ -156,7 +163,7 @@ class Member:
             if isinstance(cause, OffsetOutOfRangeError):
                 await self._raise_out_of_range(cause)
             if isinstance(cause, CorruptRecordException) and self._leave_alone(cause):
-                return {}
+                raise Damaged("a batch is damaged") from cause
             raise
 
     def _count_ended(self, fetching: "asyncio.Future[Any]") -> None:

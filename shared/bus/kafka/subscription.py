@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.bus.kafka.member import Member, join
+from shared.bus.kafka.member import Damaged, Member, join
 from shared.bus.kafka.options import KafkaOptions
 from shared.bus.port import BusUnavailable, Fetched, Partition
 
@@ -48,6 +48,8 @@ class KafkaSubscription:
             return await self._member.poll(
                 positions, max_records=max_records, timeout_seconds=timeout_seconds
             )
+        except Damaged:
+            raise
         except BusUnavailable:
             await self._drop()
             raise
