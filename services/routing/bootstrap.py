@@ -41,8 +41,9 @@ from shared.outbox.relay import Relay
 from shared.runtime import RoleName, Runner, WiredService
 from shared.web.app import create_app, dispatch, limits_of
 
-# So many leads are decided within the 500 ms of a transaction, with a full team of 200 to weigh for each.
-CONSUMING = ConsumerOptions(max_records=100)
+# So many leads are decided in half of a transaction's 500 ms, with a full team of 200 to weigh for each:
+# timers wait for the teams and leads that it has locked, and may be late by no more than that.
+CONSUMING = ConsumerOptions(max_records=50)
 
 DEFAULT_POLICY = Path(__file__).parent / "defaults" / "policy.yaml"
 
