@@ -103,4 +103,17 @@ MUTANTS = (
         f"{ENDING}::test_a_stop_that_lets_a_cancellation_out_is_no_cancellation_of_ours",
         "cancelled by nobody",
     ),
+    Mutant(
+        "a damaged batch left the group for",
+        "A batch damaged on a broker's disk holds up its partition, not the whole member.",
+        [
+            Edit(
+                "shared/bus/kafka/subscription.py",
+                "        except Damaged:\n            raise\n",
+                "",
+            )
+        ],
+        f"{PITFALLS}::test_a_batch_that_is_damaged_on_a_disk_holds_up_its_partition_alone",
+        "it left the group",
+    ),
 )

@@ -17,7 +17,7 @@ MUTANTS = (
     Mutant(
         "torn records are trusted",
         "What a crash tore is not taken for a record.",
-        [Edit("shared/spool/frames.py", " or zlib.crc32(body) != crc", "")],
+        [Edit("shared/spool/frames.py", "        if zlib.crc32(body) != crc:\n", "        if False:\n")],
         f"{CHECKS}::test_a_payload_with_a_wrong_bit_is_not_read",
         r"assert \[\(\d+, Entry",
     ),
@@ -25,8 +25,15 @@ MUTANTS = (
         "damaged files deleted",
         "A file is deleted when nothing is left in it but a write that a crash tore.",
         [Edit(DRAIN, "        if is_torn_write(file.read()):\n", "        if True:\n")],
-        f"{CHECKS}::test_a_damaged_file_is_set_aside_and_not_deleted",
+        f"{CHECKS}::test_what_looks_like_a_record_within_a_damaged_one_is_none",
         r"assert \{.*\} == \{",
+    ),
+    Mutant(
+        "records behind damage left",
+        "What can be read behind a damaged record goes on.",
+        [Edit(DRAIN, "        if behind:\n", "        if False:\n")],
+        f"{CHECKS}::test_a_damaged_file_is_set_aside_and_not_deleted",
+        r"assert 0 == 1",
     ),
     Mutant(
         "half-written records stay",
