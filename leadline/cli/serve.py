@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from leadline.cli.database import checked_url
+from leadline.cli.exit_codes import UNREACHABLE, CommandFailed
 from leadline.cli.options import DatabaseUrl, Port
 
 
@@ -22,7 +23,12 @@ def api(
     from shared.process import listen, run_process
 
     descriptor = os.environ.pop(LISTEN_DESCRIPTOR_VARIABLE, "")
-    listener = socket.socket(fileno=int(descriptor)) if descriptor else listen(host, port)
+    try:
+        listener = socket.socket(fileno=int(descriptor)) if descriptor else listen(host, port)
+    except OSError as taken:
+        raise CommandFailed(
+            f"cannot listen on {host}:{port}: {os.strerror(taken.errno or 0)}", UNREACHABLE
+        ) from taken
     raise typer.Exit(run_process(lambda stop: serve(listener, stop)))
 
 

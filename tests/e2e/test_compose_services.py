@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from deploy.kafka.local.broker import LocalKafka
+from deploy.kafka.local.broker import LocalKafka, free_port
 from tests.support.compose import services
 from tests.support.eventually import eventually_sync
 from tests.support.kafka import QUICK_GROUPS, kafka_jars
@@ -86,11 +85,6 @@ class Containers:
         log = (self._folder / f"{name}.log").read_text(errors="replace")[-1500:]
         assert done.returncode == 0, f"{name} is not healthy: {done.stderr[-300:]}\n{log}"
         return True
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

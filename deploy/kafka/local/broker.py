@@ -4,6 +4,7 @@
 """
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +19,8 @@ FETCH_SECONDS = 300.0
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 OLDEST_JAVA = 17
+PORTS = range(20_000, 32_000)
+_given: set[int] = set()
 NOBODY: Mapping[str, str] = {}
 # Without these the broker takes as much memory as it may; all of it fits for the topics of a test.
 JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -274,6 +277,13 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port of the loopback that nobody listens on, another one at each call of this process.
+
+    It lies below those that the system takes for outgoing connections: one of them might have it by the time
+    that it is listened on.
+    """
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        if port not in _given and is_free(port):
+            _given.add(port)
+            return port
